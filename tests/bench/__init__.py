@@ -1,0 +1,1 @@
+"""Real servers for tests and benchmarks: Apache Kafka and Redis on loopback ports."""

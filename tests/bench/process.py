@@ -1,0 +1,129 @@
+"""Child processes that end with us, however we end."""
+
+import atexit
+import contextlib
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import weakref
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+# Below the range from which Linux takes the ports of outgoing connections (32768 up): a server
+# that restarts on its port must not find a client of another test sitting on it.
+_PORTS = range(18_000, 32_000)
+
+# The kernel's "kill me when my parent dies" is bound to the thread that forked, so all children
+# are forked by one thread that lives as long as this process.
+_forker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="bench-forker")
+_running: "weakref.WeakSet[Child]" = weakref.WeakSet()
+
+
+class Child:
+    """One server process. It is killed when this process exits, crashes or is killed itself.
+
+    The last on Linux only, where `setpriv` is there. Ctrl-C in the terminal does not reach it.
+    """
+
+    def __init__(self, command: Sequence[str], log: Path, env: Mapping[str, str] | None = None) -> None:
+        self.command = list(command)
+        self.log = log
+        self._log_start = log.stat().st_size if log.exists() else 0
+        self._process = _forker.submit(_fork, self.command, log, dict(env or {})).result()
+        _running.add(self)
+
+    @property
+    def pid(self) -> int:
+        """The process id of the server itself; no wrapper stands between."""
+        return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs."""
+        return self._process.poll()
+
+    def output(self) -> str:
+        """What this process has written so far to standard output and error."""
+        with self.log.open("rb") as file:
+            file.seek(self._log_start)
+            return file.read().decode(errors="replace")
+
+    def wait_until_it_says(self, text: str, timeout_s: float) -> None:
+        """Return when `text` was written. Raises RuntimeError with the output's tail if it never is."""
+        deadline = time.monotonic() + timeout_s
+        while text not in self.output():
+            if self.exit_code is not None or time.monotonic() > deadline:
+                self.kill()
+                raise RuntimeError(
+                    f"{self.command[0]} did not say {text!r} in {timeout_s} s "
+                    f"(exit code {self.exit_code}):\n{self.output()[-3000:]}"
+                )
+            time.sleep(0.02)
+
+    def stop(self, timeout_s: float = 15) -> None:
+        """End it with SIGTERM, and with SIGKILL after `timeout_s`."""
+        self._signal(signal.SIGCONT)
+        self._signal(signal.SIGTERM)
+        try:
+            self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self) -> None:
+        """End it with SIGKILL, as a crash would."""
+        self._signal(signal.SIGKILL)
+        self._process.wait()
+
+    def pause(self) -> None:
+        """Freeze it with SIGSTOP: its sockets stay open and nothing answers."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a paused one go on."""
+        self._signal(signal.SIGCONT)
+
+    def wait(self, timeout_s: float) -> int:
+        """Return its exit code once it has ended by itself. Raises subprocess.TimeoutExpired."""
+        return self._process.wait(timeout_s)
+
+    def _signal(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(number)
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports of the loopback interface on which nothing listens at present."""
+    found: list[int] = []
+    while len(found) < count:
+        port = random.choice(_PORTS)
+        with socket.socket() as probe:
+            # As the servers do: the waiting ends of closed connections do not occupy a port.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if port not in found and probe.connect_ex(("127.0.0.1", port)) != 0:
+                found.append(port)
+    return found
+
+
+def _fork(command: list[str], log: Path, env: dict[str, str]) -> "subprocess.Popen[bytes]":
+    guard = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
+    with log.open("ab") as sink:
+        return subprocess.Popen(
+            guard + command,
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            env=os.environ | env,
+            start_new_session=True,
+        )
+
+
+@atexit.register
+def _kill_the_rest() -> None:
+    for child in list(_running):
+        if child.exit_code is None:
+            child.kill()
