@@ -1,0 +1,459 @@
+"""What the engine needs of the world: where lanes are kept, where changes go, who owns what, what time it is.
+
+The adapters behind these are Redis, Kafka and Faust in production, and dicts in `adapters.memory`; one
+contract suite holds them all.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol, TypeAlias
+
+from segmenter.domain.causes import Rejection
+from segmenter.domain.events import Event
+from segmenter.domain.instants import BEGINNING, Instant
+from segmenter.domain.profile import Profile
+from segmenter.domain.value import Boundary
+
+Source: TypeAlias = str
+"""A source partition as text: `orders/3`."""
+
+Headers: TypeAlias = tuple[tuple[str, bytes], ...]
+
+
+class Record(Protocol):
+    """A record as read from Kafka; aiokafka's own records fit. `timestamp` is in milliseconds."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]: ...
+
+
+@dataclass(slots=True, kw_only=True)
+class Decoded:
+    """An event that was read: whose it is, when it happened, and what was odd about its record."""
+
+    event: Event
+    customer: str
+    home_id: str
+    at: Instant
+    event_id: str
+    had_no_id: bool = False
+    unknown_fields: int = 0
+
+
+class Decoder(Protocol):
+    """Reads records into events. Never raises for what a record holds."""
+
+    def decode(self, record: Record) -> Decoded | Rejection:
+        """Return the event of a record, or why it cannot be one."""
+        ...
+
+
+class Output(StrEnum):
+    """The topics a lane speaks on; lane p writes only partition p of each."""
+
+    CHANGES = "changes"
+    MEMBERSHIPS = "memberships"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """Who owns a lane: the group generation that gave it to him, and a nonce of this process and acquisition."""
+
+    generation: int
+    nonce: str
+
+    def __str__(self) -> str:
+        return f"{self.generation}:{self.nonce}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxEntry:
+    """One record to publish, under its number in the lane's output partition."""
+
+    output: Output
+    lane_seq: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+    recorded_at: Instant = BEGINNING
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxPage:
+    """Entries of one commit, at most about 512 KiB; pages of a lane are numbered without gaps."""
+
+    number: int
+    entries: tuple[OutboxEntry, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes of keys and values."""
+        return sum(len(e.key or b"") + len(e.value or b"") for e in self.entries)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweep:
+    """An unfinished walk over the customers whose class a boundary may have changed.
+
+    `ranges` is their hull in revenue, `low` ≤ revenue ≤ `high`; the walk goes up by (revenue, customer), has
+    come to `cursor`, wraps once at the top, and is done when it is back at `until`.
+    """
+
+    low: int
+    high: int
+    cursor: tuple[int, str] | None = None
+    until: tuple[int, str] | None = None
+    has_wrapped: bool = False
+    is_first: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneNotes:
+    """The small state of a lane that is written whole with each commit."""
+
+    watermark: Instant = BEGINNING
+    is_live: bool = False
+    rank_version: int = 0
+    boundary: Boundary | None = None
+    sweep: Sweep | None = None
+    announce_from: Instant | None = None
+    """When the first start had caught up; what was recorded before is history. None: it has not yet."""
+    recover_upto: Mapping[Source, int] = field(default_factory=dict)
+    """After a rewind: held customers are released when every source is read up to here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneState:
+    """All that is stored of a lane beside profiles, deadlines and ranks."""
+
+    lane: int
+    partitions: int
+    version: int = 0
+    positions: Mapping[Source, int] = field(default_factory=dict)
+    """Next offset to read of each partition this lane reads directly."""
+    taken: Mapping[str, int] = field(default_factory=dict)
+    """Highest origin offset taken over the repartition topic, by `topic/partition@incarnation`."""
+    markers: Mapping[Source, Instant] = field(default_factory=dict)
+    """The time each repartition task has sent."""
+    notes: LaneNotes = LaneNotes()
+    next_seq: Mapping[Output, int] = field(default_factory=dict)
+    """The number the next record of each output gets; starts at 1."""
+    published: Mapping[Output, int] = field(default_factory=dict)
+    """The highest number of each output the broker has acknowledged; 0 for none."""
+    first_page: int = 0
+    next_page: int = 0
+    outbox_entries: int = 0
+    outbox_bytes: int = 0
+    sizes: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """Customers by (dimension, segment)."""
+
+
+@dataclass(slots=True, kw_only=True)
+class ProfileWrite:
+    """One customer in a commit, with what the lane's queue and ranks held of him before."""
+
+    customer: str
+    profile: Profile | None
+    wake_before: Instant | None = None
+    revenue_before: int | None = None
+
+    @property
+    def wake_after(self) -> Instant | None:
+        """The deadline to queue."""
+        return None if self.profile is None else self.profile.wake_at
+
+    @property
+    def revenue_after(self) -> int | None:
+        """The revenue to rank by."""
+        return None if self.profile is None else self.profile.ranked_revenue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """Everything one batch of one lane changes: stored as a whole or not at all.
+
+    `version` is the lane version it was computed on; the stored one becomes `version + 1`. `positions` gives
+    (offset before, offset after) for each source that was read; before is None for the first ever.
+    """
+
+    lane: int
+    token: Token
+    version: int
+    notes: LaneNotes
+    positions: Mapping[Source, tuple[int | None, int]] = field(default_factory=dict)
+    taken: Mapping[str, int] = field(default_factory=dict)
+    markers: Mapping[Source, Instant] = field(default_factory=dict)
+    profiles: Sequence[ProfileWrite] = ()
+    pages: Sequence[OutboxPage] = ()
+    next_seq: Mapping[Output, int] = field(default_factory=dict)
+    published: Mapping[Output, int] = field(default_factory=dict)
+    """Set only by the reconciling commit of a takeover: what the log was found to hold."""
+    first_page: int | None = None
+    """Set only by the reconciling commit: pages before it are dropped."""
+    sizes: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """Differences, by (dimension, segment)."""
+    hold: Sequence[str] = ()
+    release: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The commit is in the store, now or by an earlier try of the same."""
+
+    version: int
+
+
+class RefusalKind(StrEnum):
+    """Why a store did not take a write."""
+
+    NEWER_TOKEN = "newer_token"  # noqa: S105 - a fencing token is no secret
+    OLDER_TOKEN = "older_token"  # noqa: S105
+    VERSION = "version"
+    POSITION = "position"
+    PARTITIONS = "partitions"
+    FULL = "full"
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Nothing was written; `detail` names the found and the expected."""
+
+    kind: RefusalKind
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A customer whose deadline has come."""
+
+    at: Instant
+    customer: str
+
+
+class LaneStore(Protocol):
+    """Keeps lanes. One write per commit; whatever raises TransientError may be repeated as it is."""
+
+    async def acquire(self, lane: int, token: Token, partitions: int) -> LaneState | Refused:
+        """Make `token` the lane's owner and return its state.
+
+        Refused (NEWER_TOKEN) where a higher generation owns it and its heartbeat is younger than 10 minutes,
+        and (PARTITIONS) where the lane was made for another partition count.
+        """
+        ...
+
+    async def renew(self, lane: int, old: Token, new: Token, version: int) -> bool:
+        """Put `new` in place of `old` where lane token and version are still ours; tell whether they were."""
+        ...
+
+    async def state(self, lane: int) -> tuple[Token | None, LaneState]:
+        """Return who owns the lane and its state, without touching it. Version 0 and no token: never used."""
+        ...
+
+    async def heartbeat(self, lane: int, token: Token) -> bool:
+        """Renew the owner's heartbeat; tell whether the lane is still his."""
+        ...
+
+    async def load(self, lane: int, customers: Sequence[str]) -> list[Profile | None]:
+        """Return the profiles in this order, in one round trip."""
+        ...
+
+    async def commit(self, commit: Commit) -> Stored | Refused:
+        """Store all of it or nothing."""
+        ...
+
+    async def due(self, lane: int, up_to: Instant, limit: int) -> list[Due]:
+        """Return the earliest deadlines ≤ `up_to`, by (time, customer)."""
+        ...
+
+    async def next_due(self, lane: int) -> Instant | None:
+        """Return the earliest deadline of the lane."""
+        ...
+
+    async def ranked(
+        self, lane: int, low: int, high: int, after: tuple[int, str] | None, limit: int
+    ) -> list[tuple[int, str]]:
+        """Return (revenue, customer) with low ≤ revenue ≤ high beyond `after`, rising, at most `limit`."""
+        ...
+
+    async def held(self, lane: int, limit: int) -> list[str]:
+        """Return customers held since a rewind."""
+        ...
+
+    async def outbox(self, lane: int, first: int, count: int) -> list[OutboxPage]:
+        """Return stored pages from number `first` on, in order."""
+        ...
+
+    async def acknowledge(self, lane: int, token: Token, published: Mapping[Output, int], first_page: int) -> bool:
+        """Note what the broker has acknowledged and drop the pages before `first_page`; False: not ours."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Count and sum of the ranked revenues of a range."""
+
+    count: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneSummary:
+    """What the leader reads of a lane: is it live, has its ranking moved, what does it hold."""
+
+    lane: int
+    is_live: bool
+    rank_version: int
+    watermark: Instant
+
+
+class GlobalBoard(Protocol):
+    """What lanes share: their ranking in small numbers, and the boundary that is in force."""
+
+    async def summaries(self) -> list[LaneSummary]:
+        """Return a summary of every lane; lanes never used are not live."""
+        ...
+
+    async def coarse(self, lane: int) -> Mapping[int, Range]:
+        """Return the lane's ranking by factor of two."""
+        ...
+
+    async def fine(self, lane: int, coarse: Sequence[int]) -> Mapping[int, Range]:
+        """Return the lane's ranking by bucket, inside these factors of two."""
+        ...
+
+    async def parts(self, lane: int, edges: Sequence[int]) -> list[Range]:
+        """Return the ranking between consecutive edges: part i has edges[i] ≤ revenue < edges[i + 1].
+
+        All edges lie inside one bucket.
+        """
+        ...
+
+    async def boundary(self) -> Boundary | None:
+        """Return the boundary in force."""
+        ...
+
+    async def publish(self, token: Token, boundary: Boundary) -> bool:
+        """Put this boundary in force, if lane 0 is ours and the number before it is in force; tell whether."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """What the log holds of one output partition of a lane: its highest number, and who wrote it."""
+
+    lane_seq: int
+    producer_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedRecord:
+    """A record of an output partition as it is in the log."""
+
+    lane_seq: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+class LaneLog(Protocol):
+    """One lane's hold on its output partitions. Made by `OutputLog.take_over`; useless once fenced."""
+
+    producer_id: int
+
+    async def tails(self) -> Mapping[Output, Tail]:
+        """Return what the log holds, read up to an end that was asked for after the fence."""
+        ...
+
+    async def beyond(self, output: Output, lane_seq: int) -> list[LoggedRecord]:
+        """Return the records with higher numbers than this, rising."""
+        ...
+
+    async def open(self) -> None:
+        """Get ready to send."""
+        ...
+
+    async def send(self, entries: Sequence[OutboxEntry]) -> None:
+        """Publish in order; returns when the broker has acknowledged all.
+
+        Raises FencedError when a newer owner exists and TransientError when the outcome is unknown; after
+        either this object is of no use. A record that the broker refuses for its content is replaced by a
+        stub under the same number.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go."""
+        ...
+
+
+class OutputLog(Protocol):
+    """Where changes go."""
+
+    async def take_over(self, lane: int) -> LaneLog:
+        """Fence every older owner of the lane's output partitions. Raises TransientError."""
+        ...
+
+
+class LaneOwnership(Protocol):
+    """Which lanes this process was given, and by which generation of the group."""
+
+    @property
+    def generation(self) -> int: ...
+    @property
+    def lanes(self) -> frozenset[int]: ...
+
+    async def rejoin(self) -> None:
+        """Leave and join the group again: our picture of it is wrong."""
+        ...
+
+
+class TaskStore(Protocol):
+    """Keeps how far each repartition task has come."""
+
+    async def position(self, source: Source) -> int | None:
+        """Return the next offset to read; None: never started."""
+        ...
+
+    async def advance(self, source: Source, offset: int) -> None:
+        """Note that everything before `offset` was forwarded and acknowledged."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forward:
+    """A record on its way home, or a marker of time (no value) to a partition of the repartition topic."""
+
+    partition: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+class Forwarder(Protocol):
+    """Sends to the repartition topic."""
+
+    async def forward(self, records: Sequence[Forward]) -> None:
+        """Send in order; returns when the broker has acknowledged all. Raises TransientError."""
+        ...
+
+
+class Clock(Protocol):
+    """Tells the time. Tests hold one still."""
+
+    def now(self) -> Instant:
+        """Return the instant it is."""
+        ...
