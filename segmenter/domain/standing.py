@@ -1,0 +1,95 @@
+"""Where a customer stands at an instant, when that can change by time alone, and why."""
+
+from dataclasses import dataclass
+
+from segmenter.domain.changes import Reason
+from segmenter.domain.instants import Instant, rfc3339, span_text
+from segmenter.domain.lifecycle import Lifecycle, inactive_at, lifecycle_at
+from segmenter.domain.money import money_text
+from segmenter.domain.profile import LIFECYCLE, VALUE, Profile
+from segmenter.domain.rulebook import Rulebook
+from segmenter.domain.value import A, B, Boundary, grade, is_fall, share_above
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A segment in every dimension, and the moment at which any of them can change although nothing happens."""
+
+    segments: dict[str, str]
+    valid_until: Instant | None
+
+
+def standing_at(now: Instant, profile: Profile, rulebook: Rulebook, boundary: Boundary | None) -> Answer:
+    """Return where the customer stands at `now`, given the totals of that instant."""
+    if profile.is_anonymous or profile.is_excluded or not profile.is_known:
+        return Answer({}, None)
+    lifecycle = lifecycle_at(now, profile.totals, rulebook.lifecycle)
+    segments = {LIFECYCLE: str(lifecycle)}
+    moments = [profile.totals.leaves_at]
+    if lifecycle in (Lifecycle.NEW, Lifecycle.REPEAT):
+        moments.append(inactive_at(profile.totals, rulebook.lifecycle))
+    if lifecycle is not Lifecycle.PROSPECT:
+        value, held_until = _value_at(now, profile, rulebook, boundary)
+        moments.append(held_until)
+        if value is not None:
+            segments[VALUE] = value
+    return Answer(segments, min((moment for moment in moments if moment is not None), default=None))
+
+
+def _value_at(
+    now: Instant, profile: Profile, rulebook: Rulebook, boundary: Boundary | None
+) -> tuple[str | None, Instant | None]:
+    """Return the class, and until when the dwell holds back a fall that is due."""
+    present = profile.present.get(VALUE)
+    if boundary is None:
+        return (None if present is None else present.segment), None
+    before = None if present is None else present.segment
+    after = grade(profile.totals.window_net, before, boundary.marks)
+    if present is None or not is_fall(before, after):
+        return after, None
+    held_until = present.since + rulebook.value.dwell
+    return (after, None) if now >= held_until else (before, held_until)
+
+
+def reasons_for(
+    dimension: str, profile: Profile, now: Instant, rulebook: Rulebook, boundary: Boundary | None
+) -> tuple[Reason, ...]:
+    """Return the conditions that put the customer where he stands in a dimension."""
+    if dimension == LIFECYCLE:
+        return (_lifecycle_reason(profile, now, rulebook),)
+    if dimension == VALUE and boundary is not None and profile.segment_in(VALUE) is not None:
+        return (_value_reason(profile, rulebook, boundary),)
+    return ()
+
+
+def _lifecycle_reason(profile: Profile, now: Instant, rulebook: Rulebook) -> Reason:
+    segment, totals = profile.segment_in(LIFECYCLE), profile.totals
+    if segment == Lifecycle.INACTIVE and totals.last_order_at is not None:
+        silence = now - totals.last_order_at
+        return Reason(
+            dimension=LIFECYCLE,
+            condition="silence",
+            actual=span_text(silence),
+            threshold=span_text(rulebook.lifecycle.inactive_after),
+            boundary=rfc3339(totals.last_order_at + rulebook.lifecycle.inactive_after),
+        )
+    threshold = {Lifecycle.REPEAT: "2", Lifecycle.NEW: "1"}.get(Lifecycle(segment), "1") if segment else "1"
+    return Reason(dimension=LIFECYCLE, condition="orders", actual=str(totals.orders), threshold=threshold)
+
+
+def _value_reason(profile: Profile, rulebook: Rulebook, boundary: Boundary) -> Reason:
+    """Return the share held by those with more revenue, against the share that bounds the class."""
+    revenue, marks, rule = profile.totals.window_net, boundary.marks, rulebook.value
+    segment = profile.segment_in(VALUE)
+    share, mark = (rule.a, marks.a) if segment == A or (segment == B and revenue < marks.a) else (rule.b, marks.b)
+    if segment == A and revenue < marks.a:
+        share, mark = rule.a + rule.band, marks.a_stay
+    elif segment == B and revenue < marks.b:
+        share, mark = rule.b + rule.band, marks.b_stay
+    return Reason(
+        dimension=VALUE,
+        condition="cumulative_share",
+        actual=f"{share_above(revenue, boundary.shares):.3f}",
+        threshold=str(share),
+        boundary=money_text(mark, rulebook.currency),
+    )

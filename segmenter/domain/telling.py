@@ -1,0 +1,154 @@
+"""What a step says: the difference between what is present and what was announced, with its reasons.
+
+Publishing is that difference and nothing else. Holding back (a class below `min_ranked`, a rewound store) is
+then one mechanism: what is present moves on, what was announced is remembered, and numbers are given only to
+what is said, so nothing held leaves a gap.
+"""
+
+from segmenter.domain.causes import Transition
+from segmenter.domain.changes import CauseKind, CauseNote, Change, ChangeSet, Membership, Traits
+from segmenter.domain.instants import Instant
+from segmenter.domain.money import money_text
+from segmenter.domain.profile import VALUE, Profile, Standing
+from segmenter.domain.rulebook import Rulebook
+from segmenter.domain.standing import reasons_for, standing_at
+from segmenter.domain.value import Boundary
+
+
+class Telling:
+    """One step at work: the profile being changed, and what there is to say of it."""
+
+    def __init__(
+        self, profile: Profile, transition: Transition, rulebook: Rulebook, boundary: Boundary | None
+    ) -> None:
+        self.profile = profile
+        self.transition = transition
+        self.rulebook = rulebook
+        self.boundary = boundary
+        self.valid_until: Instant | None = None
+
+    def evaluate(self, now: Instant, effective_at: Instant, note: CauseNote, *, is_history: bool = False) -> None:
+        """Find out where the customer stands at `now`, set his next deadline, and say what differs."""
+        answer = standing_at(now, self.profile, self.rulebook, self.boundary)
+        self.valid_until = answer.valid_until
+        has_moved = _move(self.profile, answer.segments, effective_at)
+        self.set_deadline()
+        if self.profile.is_held:
+            return
+        changes = self._to_announce()
+        if changes:
+            self._announce(changes, now, effective_at, note, is_history)
+        if changes or has_moved:
+            self.transition.said += (self._membership(),)
+
+    def release(self, now: Instant) -> None:
+        """Let a customer held since a rewind speak again: one set with all that differs, and his membership."""
+        self.profile.is_held = False
+        before = len(self.transition.said)
+        self.evaluate(now, now, CauseNote(kind=CauseKind.RECOVERY))
+        if len(self.transition.said) == before and self.profile.present:
+            self.transition.said += (self._membership(),)
+
+    def forget(self) -> None:
+        """Drop the customer; should he come back in this very step, he is new."""
+        self.profile = Profile(customer=self.profile.customer, settled_at=self.profile.settled_at)
+        self.transition.profile = None
+
+    def set_deadline(self) -> None:
+        """Set the next moment at which time alone can change something."""
+        profile, moments = self.profile, [self.valid_until]
+        if profile.is_anonymous and profile.last_seen_at is not None:
+            moments.append(profile.last_seen_at + self.rulebook.anonymous_expiry)
+        if self.rulebook.dedupe_horizon is not None and profile.totals.waiting_since is not None:
+            moments.append(profile.totals.waiting_since + self.rulebook.dedupe_horizon)
+        profile.wake_at = min((moment for moment in moments if moment is not None), default=None)
+
+    def _to_announce(self) -> tuple[Change, ...]:
+        """Return what differs from what was announced, without classes that are not to be announced yet."""
+        profile = self.profile
+        is_class_announced = self.boundary is not None and self.boundary.is_announced
+        return tuple(
+            Change(dimension=dimension, before=announced, after=profile.segment_in(dimension))
+            for dimension, announced in sorted(profile.unannounced.items())
+            if dimension != VALUE or is_class_announced or profile.segment_in(dimension) is None
+        )
+
+    def _announce(
+        self, changes: tuple[Change, ...], now: Instant, effective_at: Instant, note: CauseNote, is_history: bool
+    ) -> None:
+        profile = self.profile
+        profile.sequence += 1
+        told = {change.dimension for change in changes}
+        profile.unannounced = {d: v for d, v in profile.unannounced.items() if d not in told}
+        reasons = [
+            reason
+            for dimension in sorted(told)
+            for reason in reasons_for(dimension, profile, now, self.rulebook, self.boundary)
+        ]
+        self.transition.said += (
+            ChangeSet(
+                customer=profile.customer,
+                life=profile.life,
+                sequence=profile.sequence,
+                changes=changes,
+                cause=note,
+                effective_at=effective_at,
+                reasons=tuple(reasons),
+                traits=traits_of(profile, self.rulebook),
+                next_change_at=self.valid_until,
+                history=is_history,
+            ),
+        )
+
+    def _membership(self) -> Membership:
+        return membership_of(self.profile, self.rulebook, self.valid_until)
+
+
+def _move(profile: Profile, segments: dict[str, str], effective_at: Instant) -> bool:
+    """Put the customer where he stands now, remembering what was announced; tell whether anything moved."""
+    moved = {
+        dimension: segments.get(dimension)
+        for dimension in profile.present.keys() | segments.keys()
+        if profile.segment_in(dimension) != segments.get(dimension)
+    }
+    if not moved:
+        return False
+    present, unannounced = dict(profile.present), dict(profile.unannounced)
+    for dimension, after in moved.items():
+        announced = unannounced.pop(dimension, profile.segment_in(dimension))
+        if announced != after:
+            unannounced[dimension] = announced
+        if after is None:
+            del present[dimension]
+        else:
+            present[dimension] = Standing(after, effective_at)
+    profile.present, profile.unannounced = present, unannounced
+    return True
+
+
+def membership_of(profile: Profile, rulebook: Rulebook, next_change_at: Instant | None) -> Membership:
+    """Return where the customer is now."""
+    return Membership(
+        customer=profile.customer,
+        as_of=profile.settled_at,
+        life=profile.life,
+        sequence=profile.sequence,
+        segments=tuple(sorted((d, standing.segment) for d, standing in profile.present.items())),
+        since=tuple(sorted((d, standing.since) for d, standing in profile.present.items())),
+        traits=traits_of(profile, rulebook),
+        next_change_at=next_change_at,
+    )
+
+
+def traits_of(profile: Profile, rulebook: Rulebook) -> Traits:
+    """Return the numbers of a customer as they are told."""
+    totals, currency = profile.totals, rulebook.currency
+    return Traits(
+        orders=totals.orders,
+        net_revenue=money_text(totals.net, currency),
+        value_revenue=money_text(totals.window_net, currency),
+        currency=currency,
+        first_order_at=totals.first_order_at,
+        last_order_at=totals.last_order_at,
+        over_refund=money_text(totals.over_refund, currency) if totals.over_refund else None,
+    )
