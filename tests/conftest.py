@@ -4,6 +4,7 @@ import itertools
 import os
 import uuid
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import NoReturn
 
 import pytest
 
@@ -66,7 +67,7 @@ def make_topics(kafka: KafkaCluster) -> TopicMaker:
     return make
 
 
-def unavailable(reason: str) -> None:
+def unavailable(reason: str) -> NoReturn:
     """Skip the test, or fail it where servers are required."""
     if SERVERS_REQUIRED:
         pytest.fail(reason)

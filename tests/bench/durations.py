@@ -19,10 +19,7 @@ def durations_by_suite(reports: list[pytest.TestReport]) -> dict[str, tuple[int,
 def write_table(terminal: pytest.TerminalReporter) -> None:
     """Print minutes by suite."""
     reports = [
-        report
-        for reports in terminal.stats.values()
-        for report in reports
-        if isinstance(report, pytest.TestReport)
+        report for reports in terminal.stats.values() for report in reports if isinstance(report, pytest.TestReport)
     ]
     if not reports:
         return

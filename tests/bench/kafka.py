@@ -49,9 +49,7 @@ class KafkaCluster:
     be in sync, so the cluster goes on when any one of them is killed.
     """
 
-    def __init__(
-        self, brokers: int = 1, *, settings: Mapping[str, str] | None = None, heap: str = "512m"
-    ) -> None:
+    def __init__(self, brokers: int = 1, *, settings: Mapping[str, str] | None = None, heap: str = "512m") -> None:
         ports = free_ports(2 * brokers)
         self._client_port = dict(enumerate(ports[:brokers], start=1))
         self._controller_port = dict(enumerate(ports[brokers:], start=1))

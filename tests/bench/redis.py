@@ -101,9 +101,7 @@ class RedisServer:
     def _launch(self) -> None:
         place = ["--dir", str(self._directory), "--dbfilename", self._rdb.name]
         address = ["--port", str(self.port), "--bind", "127.0.0.1"]
-        self._child = Child(
-            [self._binary, *address, *place, *_OPTIONS, *self._options], log=self._directory / "log"
-        )
+        self._child = Child([self._binary, *address, *place, *_OPTIONS, *self._options], log=self._directory / "log")
         self._child.wait_until_it_says("eady to accept connections", _START_TIMEOUT_S)
 
 

@@ -64,9 +64,7 @@ async def test_three_brokers_go_on_when_one_is_killed() -> None:
         assert await _read(cluster, "orders", 2) == [b"before", b"after"]
 
 
-async def _produce(
-    cluster: KafkaCluster, topic: str, values: list[bytes], timestamp_ms: int | None = None
-) -> None:
+async def _produce(cluster: KafkaCluster, topic: str, values: list[bytes], timestamp_ms: int | None = None) -> None:
     async with AIOKafkaProducer(bootstrap_servers=cluster.bootstrap, acks="all") as producer:
         for value in values:
             await producer.send_and_wait(topic, value, partition=0, timestamp_ms=timestamp_ms)

@@ -4,9 +4,9 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 
 from segmenter.domain.causes import RejectReason, Verdict
-from segmenter.domain.changes import CauseKind
 from segmenter.observability import EVENT_TYPES, NO_TYPE, Metrics
 from segmenter.ports import RefusalKind
+from tests.bench.metrics import busy_metrics
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "metrics.md"
 _ROW = re.compile(r"^\| `(?P<name>\w+)` \| (?P<type>\w+) \| (?P<labels>[^|]+) \|", re.MULTILINE)
@@ -57,19 +57,6 @@ def test_closed_sets_are_there_before_anything_happened() -> None:
     assert all(f'type="{kind}"' in shown for kind in EVENT_TYPES)
     assert all(f'reason="{reason}"' in shown for reason in RejectReason)
     assert all(f'kind="{refusal}"' in shown for refusal in RefusalKind)
-
-
-def busy_metrics() -> Metrics:
-    """Return metrics in which each one has happened once."""
-    metrics = Metrics()
-    metrics.events("order.placed", Verdict.ACCEPTED)
-    metrics.changed("lifecycle", None, "new", CauseKind.EVENT)
-    metrics.lag("orders", 3, records=5, age_s=1.5)
-    metrics.watermark(3, 2.0)
-    metrics.outbox(3, entries=1, size_bytes=100, age_s=0.5)
-    metrics.boundary_adopted(3, 7)
-    metrics.sizes(3, {("lifecycle", "new"): 1})
-    return metrics
 
 
 def _declared(metrics: Metrics) -> set[tuple[str, str, frozenset[str]]]:
