@@ -4,12 +4,13 @@ The adapters behind these are Redis, Kafka and Faust in production, and dicts in
 contract suite holds them all.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol, TypeAlias
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
-from segmenter.domain.causes import Rejection
+from segmenter.domain.causes import Rejection, RejectReason, Verdict
+from segmenter.domain.changes import CauseKind, ChangeSet, Membership
 from segmenter.domain.events import Event
 from segmenter.domain.instants import BEGINNING, Instant
 from segmenter.domain.profile import Profile
@@ -17,6 +18,11 @@ from segmenter.domain.value import Boundary
 
 Source: TypeAlias = str
 """A source partition as text: `orders/3`."""
+
+Stage: TypeAlias = Literal["decode", "load", "step", "commit", "relay"]
+TakeoverOutcome: TypeAlias = Literal["done", "lost", "timed_out", "failed"]
+LaneCondition: TypeAlias = Literal["takeover", "behind", "live", "full", "stopped"]
+Oddity: TypeAlias = Literal["over_refund", "rounded_amount", "unknown_field", "missing_event_id"]
 
 Headers: TypeAlias = tuple[tuple[str, bytes], ...]
 
@@ -61,6 +67,47 @@ class Decoder(Protocol):
         ...
 
 
+class Body(NamedTuple):
+    """A record to publish, before it has its number."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedChange:
+    """A change-set as read back from our own log: what it left announced, and how far its lane had read."""
+
+    customer: str
+    life: int
+    sequence: int
+    after: Mapping[str, str | None]
+    upto: Mapping[Source, int]
+
+
+class Encoder(Protocol):
+    """Writes what is said as records, and reads change-sets back."""
+
+    def change_record(
+        self, said: ChangeSet, *, recorded_at: Instant, revision: int, backfill: bool, upto: Mapping[Source, int]
+    ) -> Body:
+        """Return a change-set as a record; `upto` are the positions of the commit that stores it."""
+        ...
+
+    def membership_record(self, membership: Membership) -> Body:
+        """Return a membership as a record."""
+        ...
+
+    def rejected_record(self, record: Record, rejection: Rejection, rejected_at: Instant) -> Body:
+        """Return a record put aside, with its original bytes and the reason."""
+        ...
+
+    def read_change(self, value: bytes, headers: Headers) -> LoggedChange:
+        """Return what a record of the change topic said."""
+        ...
+
+
 class Output(StrEnum):
     """The topics a lane speaks on; lane p writes only partition p of each."""
 
@@ -90,6 +137,8 @@ class OutboxEntry:
     value: bytes | None
     headers: Headers = ()
     recorded_at: Instant = BEGINNING
+    caused_at: Instant = BEGINNING
+    """When Kafka took the event behind it, for latency; not stored, 0 when there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -448,6 +497,47 @@ class Forwarder(Protocol):
 
     async def forward(self, records: Sequence[Forward]) -> None:
         """Send in order; returns when the broker has acknowledged all. Raises TransientError."""
+        ...
+
+
+class Recorder(Protocol):
+    """What the engine reports of itself; `observability.Metrics` is one. Nothing here awaits or raises."""
+
+    def events(self, kind: str, verdict: Verdict, count: int = 1) -> None: ...
+    def rejected(self, reason: RejectReason, count: int = 1) -> None: ...
+    def odd(self, oddity: Oddity, count: int = 1) -> None: ...
+    def forwarded(self, count: int = 1) -> None: ...
+    def changed(
+        self, dimension: str, before: str | None, after: str | None, cause: CauseKind, count: int = 1
+    ) -> None: ...
+    def spent(self, stage: Stage, seconds: float) -> None: ...
+    def told(self, seconds: float) -> None: ...
+    def lag(self, topic: str, partition: int, *, records: int, age_s: float) -> None: ...
+    def forget_source(self, topic: str, partition: int) -> None: ...
+    def watermark(self, lane: int, delay_s: float) -> None: ...
+    def deadline_played(self, lateness_s: float) -> None: ...
+    def outbox(self, lane: int, *, entries: int, size_bytes: int, age_s: float) -> None: ...
+    def committed(self) -> None: ...
+    def refused(self, kind: RefusalKind) -> None: ...
+    def taken_over(self, outcome: TakeoverOutcome, seconds: float) -> None: ...
+    def fenced(self) -> None: ...
+    def lanes(self, count_by_condition: Mapping[LaneCondition, int]) -> None: ...
+    def boundary_adopted(self, lane: int, number: int) -> None: ...
+    def swept(self, customers: int) -> None: ...
+    def boundary_round(self, *, moved_bytes: int, ranked: int, published: bool) -> None: ...
+    def sizes(self, lane: int, customers: Mapping[tuple[str, str], int]) -> None: ...
+    def forget_lane(self, lane: int) -> None: ...
+
+
+class SourceLog(Protocol):
+    """Answers questions about the topics we read, apart from reading them."""
+
+    async def beginnings(self, sources: Collection[tuple[str, int]]) -> Mapping[tuple[str, int], int]:
+        """Return the first offset that is still in the log of each (topic, partition). Raises TransientError."""
+        ...
+
+    async def partitions(self, topic: str) -> int:
+        """Return the topic's partition count, 0 where it does not exist. Raises TransientError."""
         ...
 
 
