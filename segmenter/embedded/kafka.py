@@ -97,7 +97,7 @@ _SIGNATURES = (
 @cache
 def _library() -> ctypes.CDLL:
     """Return librdkafka with the functions declared that we call."""
-    path = _library_path()
+    path = library_path(_package_origin())
     try:
         library = ctypes.CDLL(path)
         for name, result, arguments in _SIGNATURES:
@@ -109,14 +109,17 @@ def _library() -> ctypes.CDLL:
     return library
 
 
-def _library_path() -> str:
-    """Return where librdkafka is: inside the wheel (Linux, macOS), else wherever the system has it."""
-    package = find_spec("confluent_kafka")
-    if package is None or package.origin is None:
+def library_path(package_origin: str | None) -> str:
+    """Return where librdkafka is: inside the wheel (Linux, macOS), else wherever the system has it.
+
+    `package_origin` is the file of the package confluent_kafka, None where it is not installed. Raises
+    ConfigurationError that says what is missing.
+    """
+    if package_origin is None:
         raise ConfigurationError(
             ["the embedded Kafka needs the package confluent-kafka; install it, or name a real broker"]
         )
-    folder = Path(package.origin).parent
+    folder = Path(package_origin).parent
     places = (folder.parent / "confluent_kafka.libs", folder / ".dylibs")
     bundled = sorted(path for place in places for path in place.glob("librdkafka*") if path.is_file())
     # Where a build brings librdkafka++ too, the C library sorts after it.
@@ -127,3 +130,8 @@ def _library_path() -> str:
             [f"the embedded Kafka found no librdkafka in {looked} nor on this system ({sys.platform})"]
         )
     return found
+
+
+def _package_origin() -> str | None:
+    package = find_spec("confluent_kafka")
+    return None if package is None else package.origin

