@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
+from segmenter.settings_reader import read_settings
 from tests.deploy.queries import PROMETHEUS, ROOT
 
 _FILE = ROOT / "docker-compose.yml"
@@ -69,6 +70,13 @@ def test_workers_find_the_servers_under_the_names_they_have_here() -> None:
 
     assert f"CLUSTER://{settings['SEGMENTER_KAFKA_BOOTSTRAP']}" in inside.split(",")
     assert settings["SEGMENTER_REDIS_URL"].startswith("redis://redis:")
+
+
+def test_every_setting_of_the_workers_is_one_that_exists_with_a_value_it_takes() -> None:
+    settings = read_settings(environment=_SERVICES["worker-1"]["environment"])
+
+    assert settings.web_address == ("0.0.0.0", 8080)
+    assert settings.partitions >= 2 * len([name for name in _SERVICES if name.startswith("worker")])
 
 
 def test_prometheus_scrapes_every_worker_on_the_port_it_binds() -> None:
