@@ -3,7 +3,6 @@
 import base64
 import os
 import shutil
-import tempfile
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from tests.bench import kafka_jars
-from tests.bench.process import Child, free_ports
+from tests.bench.process import Child, free_ports, scratch_directory
 
 _START_TIMEOUT_S = 60
 
@@ -71,7 +70,7 @@ class KafkaCluster:
     def start(self) -> Self:
         """Return when every broker serves. Raises KafkaUnavailableError where none can run."""
         snapshot = kafka_jars.bootstrap_checkpoint()
-        self._directory = Path(tempfile.mkdtemp(prefix="segmenter-kafka-"))
+        self._directory = scratch_directory("kafka")
         cluster_id = _kafka_uuid()
         for node in self.nodes:
             self._format(node, cluster_id, snapshot)

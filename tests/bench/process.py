@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 import weakref
 from collections.abc import Mapping, Sequence
@@ -96,6 +97,15 @@ class Child:
             self._process.send_signal(number)
 
 
+def scratch_directory(kind: str) -> Path:
+    """Make a directory for a server's files; those of test runs that were killed are removed first."""
+    for left in Path(tempfile.gettempdir()).glob("segmenter-*-of-*"):
+        owner = left.name.partition("-of-")[2].partition("-")[0]
+        if owner.isdecimal() and not _is_alive(int(owner)):
+            shutil.rmtree(left, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"segmenter-{kind}-of-{os.getpid()}-"))
+
+
 def free_ports(count: int) -> list[int]:
     """Return ports of the loopback interface on which nothing listens at present."""
     found: list[int] = []
@@ -107,6 +117,16 @@ def free_ports(count: int) -> list[int]:
             if port not in found and probe.connect_ex(("127.0.0.1", port)) != 0:
                 found.append(port)
     return found
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's, and alive
+        return True
+    return True
 
 
 def _fork(command: list[str], log: Path, env: dict[str, str]) -> "subprocess.Popen[bytes]":

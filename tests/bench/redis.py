@@ -1,14 +1,13 @@
 """A real Redis (or Valkey) on a loopback port, which can be put back to an earlier state."""
 
 import shutil
-import tempfile
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from redis import Redis
 
-from tests.bench.process import Child, free_ports
+from tests.bench.process import Child, free_ports, scratch_directory
 
 _START_TIMEOUT_S = 15
 _OPTIONS = ["--save", "", "--appendonly", "no", "--maxmemory-policy", "noeviction", "--databases", "64"]
@@ -42,7 +41,7 @@ class RedisServer:
 
     def start(self) -> Self:
         """Return when the server answers."""
-        self._directory = Path(tempfile.mkdtemp(prefix="segmenter-redis-"))
+        self._directory = scratch_directory("redis")
         self._launch()
         return self
 

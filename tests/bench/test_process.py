@@ -2,12 +2,13 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.bench.process import Child, free_ports
+from tests.bench.process import Child, free_ports, scratch_directory
 
 _PARENT = """
 import sys, time
@@ -37,6 +38,20 @@ def test_a_server_that_dies_at_once_is_reported_with_its_output(tmp_path: Path) 
 
     with pytest.raises(RuntimeError, match=r"exit code 3\):\nno such setting"):
         child.wait_until_it_says("ready", timeout_s=5)
+
+
+def test_files_of_a_run_that_was_killed_are_removed_and_those_of_others_stay() -> None:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    left = Path(tempfile.mkdtemp(prefix=f"segmenter-kafka-of-{gone.pid}-"))
+    ours = scratch_directory("kafka")
+
+    theirs = scratch_directory("redis")
+
+    assert not left.exists()
+    assert ours.exists()
+    ours.rmdir()
+    theirs.rmdir()
 
 
 def test_free_ports_are_distinct() -> None:
