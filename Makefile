@@ -24,12 +24,13 @@ test: setup  ## Run every test; those on a real Kafka need Java 17 and Maven.
 test-fast: setup  ## Run the tests that need neither Kafka nor patience (90 s at most).
 	$(BIN)/pytest -m "not slow and not kafka" $(ARGS)
 
-check: setup  ## Check style, types, layers and generated files.
+check: setup  ## Check style, types, layers, shape and generated files.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/segmenter schemas check
+	$(BIN)/pytest -q tests/project
 
 bench: setup  ## Measure throughput, latency and memory on a real Kafka and Redis.
 	$(BIN)/python -m benchmarks $(ARGS)
