@@ -1,0 +1,1 @@
+"""What the ports are to the world: Kafka, Redis, files, and dicts in memory."""

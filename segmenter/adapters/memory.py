@@ -1,0 +1,125 @@
+"""Lanes, the board and the tasks in dicts: what `simulate` and fast tests run on.
+
+It keeps what the Redis adapter keeps, refuses what that refuses, and stores profiles as bytes, so that nobody
+holds a part of the store in his hands. Nothing survives the process.
+"""
+
+import copy
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from segmenter.adapters.memory_lanes import MemoryLaneStore, World, new_state
+from segmenter.domain.instants import Instant
+from segmenter.domain.value import Boundary, coarse_of
+from segmenter.ports import LaneState, LaneSummary, Range, Source, Token
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All that a store held at a moment."""
+
+    world: World
+
+
+class MemoryStore:
+    """The three stores over the same dicts; `snapshot` and `restore` play a Redis that loses what came after."""
+
+    def __init__(self, partitions: int, now: Callable[[], Instant] = lambda: time.time_ns() // 1_000) -> None:
+        self._world = World()
+        self.lanes = MemoryLaneStore(self._world, now)
+        self.board = MemoryBoard(self._world, partitions)
+        self.tasks = MemoryTaskStore(self._world)
+
+    def snapshot(self) -> Snapshot:
+        """Return what is held now."""
+        return Snapshot(copy.deepcopy(self._world))
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go back to a snapshot, which may be used again."""
+        then = copy.deepcopy(snapshot.world)
+        self._world.lanes, self._world.boundary, self._world.positions = then.lanes, then.boundary, then.positions
+
+
+class MemoryBoard:
+    """GlobalBoard over the lanes of the same store."""
+
+    def __init__(self, world: World, partitions: int) -> None:
+        self._world = world
+        self._partitions = partitions
+
+    async def summaries(self) -> list[LaneSummary]:
+        """Return a summary of every lane."""
+        states = [_state_of(self._world, lane) for lane in range(self._partitions)]
+        return [
+            LaneSummary(
+                lane=state.lane,
+                is_live=state.notes.is_live,
+                rank_version=state.notes.rank_version,
+                watermark=state.notes.watermark,
+            )
+            for state in states
+        ]
+
+    async def coarse(self, lane: int) -> Mapping[int, Range]:
+        """Return the lane's ranking by factor of two."""
+        ranges: dict[int, Range] = {}
+        for bucket, (count, total) in self._sums(lane).items():
+            before = ranges.get(coarse_of(bucket), Range(0, 0))
+            ranges[coarse_of(bucket)] = Range(before.count + count, before.total + total)
+        return ranges
+
+    async def fine(self, lane: int, coarse: Sequence[int]) -> Mapping[int, Range]:
+        """Return the lane's ranking by bucket, inside these factors of two."""
+        return {
+            bucket: Range(count, total)
+            for bucket, (count, total) in self._sums(lane).items()
+            if coarse_of(bucket) in coarse
+        }
+
+    async def parts(self, lane: int, edges: Sequence[int]) -> list[Range]:
+        """Return the ranking between consecutive edges."""
+        ranks = self._world.lanes[lane].ranks if lane in self._world.lanes else None
+        parts = []
+        for low, high in pairwise(edges):
+            revenues = [] if ranks is None else [revenue for revenue, _ in ranks.between(low, high - 1)]
+            parts.append(Range(len(revenues), sum(revenues)))
+        return parts
+
+    async def boundary(self) -> Boundary | None:
+        """Return the boundary in force."""
+        return self._world.boundary
+
+    async def publish(self, token: Token, boundary: Boundary) -> bool:
+        """Put this boundary in force, if lane 0 is ours and the number before it is in force."""
+        held, present = self._world.lanes.get(0), self._world.boundary
+        if held is None or held.token != token:
+            return False
+        if present != boundary and (0 if present is None else present.number) != boundary.number - 1:
+            return False
+        self._world.boundary = boundary
+        return True
+
+    def _sums(self, lane: int) -> dict[int, tuple[int, int]]:
+        held = self._world.lanes.get(lane)
+        return {} if held is None else held.ranks.sums()
+
+
+def _state_of(world: World, lane: int) -> LaneState:
+    return world.lanes[lane].state if lane in world.lanes else new_state(lane, 0)
+
+
+class MemoryTaskStore:
+    """TaskStore in a dict."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def position(self, source: Source) -> int | None:
+        """Return the next offset to read."""
+        return self._world.positions.get(source)
+
+    async def advance(self, source: Source, offset: int) -> None:
+        """Note how far the task has come."""
+        self._world.positions[source] = offset

@@ -1,0 +1,124 @@
+"""Packed profiles: every field comes back exactly, and little is said in few bytes."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from segmenter.adapters.profile_codec import VERSION, decode, encode
+from segmenter.domain.ledger import Amended, Folded, Ledger, LooseRefund, Order, Totals
+from segmenter.domain.profile import Attribute, Profile, Standing
+from segmenter.errors import InvariantError
+
+INSTANTS = st.integers(0, 2**62)
+MOMENTS = st.none() | INSTANTS
+HASHES = st.integers(0, 2**64 - 1)
+SHORT_HASHES = st.integers(0, 2**32 - 1)
+COUNTS = st.integers(0, 2**32 - 1)
+SIGNED_AMOUNTS = st.integers(-(10**30), 10**30) | st.integers(-500, 500)
+AMOUNTS = SIGNED_AMOUNTS.map(abs)
+TEXTS = st.text(max_size=12) | st.just("x" * 300)
+DIMENSIONS = st.sampled_from(["lifecycle", "value", "custom.vip"]) | st.text(max_size=8)
+SEGMENTS = st.sampled_from(["prospect", "A", "in", "champions"]) | st.text(max_size=8)
+AMENDMENTS = st.none() | st.builds(Amended, INSTANTS, TEXTS, TEXTS)
+
+ORDERS = st.builds(
+    Order,
+    placed_at=MOMENTS,
+    paid_at=MOMENTS,
+    delivered_at=MOMENTS,
+    cancelled_at=MOMENTS,
+    gross=SIGNED_AMOUNTS,
+    quoted=TEXTS,
+    amount=AMENDMENTS,
+    currency=AMENDMENTS,
+    refunds=st.lists(st.tuples(HASHES, AMOUNTS), max_size=3).map(tuple),
+    waiting_since=MOMENTS,
+    place=TEXTS,
+)
+FOLDED = st.builds(
+    Folded,
+    orders=COUNTS,
+    net=SIGNED_AMOUNTS,
+    first_at=MOMENTS,
+    last_at=MOMENTS,
+    over_refund=AMOUNTS,
+    ids=st.lists(SHORT_HASHES, max_size=4).map(tuple),
+)
+LEDGERS = st.builds(
+    Ledger,
+    orders=st.dictionaries(HASHES, ORDERS, max_size=3),
+    loose_refunds=st.dictionaries(HASHES, st.builds(LooseRefund, INSTANTS, SIGNED_AMOUNTS), max_size=3),
+    folded=FOLDED,
+)
+TOTALS = st.builds(
+    Totals,
+    orders=COUNTS,
+    first_order_at=MOMENTS,
+    last_order_at=MOMENTS,
+    net=SIGNED_AMOUNTS,
+    window_net=SIGNED_AMOUNTS,
+    leaves_at=MOMENTS,
+    over_refund=AMOUNTS,
+    waiting_since=MOMENTS,
+)
+VALUES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXTS
+PROFILES = st.builds(
+    Profile,
+    customer=st.just("c-42"),
+    life=COUNTS,
+    sequence=COUNTS,
+    settled_at=INSTANTS,
+    first_seen_at=MOMENTS,
+    last_seen_at=MOMENTS,
+    ledger=LEDGERS,
+    totals=TOTALS,
+    present=st.dictionaries(DIMENSIONS, st.builds(Standing, SEGMENTS, INSTANTS), max_size=3),
+    unannounced=st.dictionaries(DIMENSIONS, st.none() | SEGMENTS, max_size=3),
+    recent_ids=st.lists(SHORT_HASHES, max_size=16).map(tuple),
+    attributes=st.dictionaries(TEXTS, st.builds(Attribute, INSTANTS, TEXTS, VALUES), max_size=3),
+    wake_at=MOMENTS,
+    is_held=st.booleans(),
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(PROFILES)
+def test_every_field_of_any_profile_comes_back(profile: Profile) -> None:
+    unpacked = decode("c-42", encode(profile))
+
+    assert unpacked == profile
+    assert repr(unpacked) == repr(profile)  # equality takes True for 1 and 1 for 1.0
+
+
+def test_a_lone_surrogate_of_an_attribute_comes_back() -> None:
+    profile = Profile(customer="c", attributes={"\ud800": Attribute(1, "e", "\udfff")})
+
+    assert decode("c", encode(profile)) == profile
+
+
+def test_a_prospect_with_a_few_clicks_takes_at_most_100_bytes() -> None:
+    prospect = Profile(
+        customer="c",
+        first_seen_at=1,
+        last_seen_at=2,
+        present={"lifecycle": Standing("prospect", 1)},
+        recent_ids=(1, 2, 3, 4, 5, 6, 7, 8),
+    )
+
+    assert len(encode(prospect)) <= 100
+
+
+def test_a_plain_order_takes_at_most_24_bytes() -> None:
+    few = {n: Order(placed_at=10**15, gross=5_000) for n in range(10)}
+    many = {n: Order(placed_at=10**15, gross=5_000) for n in range(20)}
+
+    sizes = [len(encode(Profile(customer="c", ledger=Ledger(orders=orders)))) for orders in (few, many)]
+
+    assert sizes[1] - sizes[0] <= 24 * 10
+
+
+def test_a_form_of_another_release_is_refused() -> None:
+    packed = bytes((VERSION + 1,)) + encode(Profile(customer="c"))[1:]
+
+    with pytest.raises(InvariantError, match=f"form {VERSION + 1}"):
+        decode("c", packed)
