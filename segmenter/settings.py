@@ -12,6 +12,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ByteSize, ConfigDict, Field, SecretStr
 
+from segmenter.domain.instants import MICROSECOND
 from segmenter.settings_types import (
     Address,
     Addresses,
@@ -267,18 +268,18 @@ def misfits_of(settings: Settings) -> list[Misfit]:
 def _misfits_of_time(settings: Settings) -> list[Misfit]:
     in_order = (
         # A member that misses two heartbeats must not be thrown out for it.
-        ("heartbeat_interval", 3, "session_timeout"),
-        ("session_timeout", 1, "rebalance_timeout"),
+        ("heartbeat_interval", settings.session_timeout / 3, "at most a third of", "session_timeout"),
+        ("session_timeout", settings.rebalance_timeout - MICROSECOND, "less than", "rebalance_timeout"),
         # The broker answers a join only when the rebalance is over.
-        ("rebalance_timeout", 1, "request_timeout"),
-        ("live_within", 1, "behind_after"),
+        ("rebalance_timeout", settings.request_timeout - MICROSECOND, "less than", "request_timeout"),
+        ("live_within", settings.behind_after - MICROSECOND, "less than", "behind_after"),
     )
     misfits = []
-    for lower, factor, upper in in_order:
-        low, high = getattr(settings, lower), getattr(settings, upper)
-        if factor * low >= high:
-            expected = f"less than {'a third of ' if factor == 3 else ''}{{1}}, which is {written_duration(high)}"
-            template = f"{{0}}: found {written_duration(low)}, expected {expected}; lower it or raise {{1}}"
+    for lower, limit, relation, upper in in_order:
+        found, other = getattr(settings, lower), getattr(settings, upper)
+        if found > limit:
+            expected = f"{relation} {{1}}, which is {written_duration(other)}"
+            template = f"{{0}}: found {written_duration(found)}, expected {expected}; lower it or raise {{1}}"
             misfits.append(Misfit(((lower,), (upper,)), template))
     return misfits
 
