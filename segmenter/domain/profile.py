@@ -78,10 +78,10 @@ class Profile:
 
     @property
     def ranked_revenue(self) -> int | None:
-        """Return the revenue by which he is ranked among his peers, None when he is not."""
-        if self.totals.window_net <= 0 or self.totals.orders == 0 or self.is_excluded or self.is_anonymous:
+        """Return the revenue under which he is indexed; 0: a buyer who is not ranked, None: not a buyer."""
+        if self.totals.orders == 0 or self.is_excluded or self.is_anonymous:
             return None
-        return self.totals.window_net
+        return max(0, self.totals.window_net)
 
     def segment_in(self, dimension: str) -> str | None:
         """Return where he stands in a dimension."""

@@ -16,6 +16,8 @@ from segmenter.domain.rulebook import ValueRule
 A, B, C = "A", "B", "C"
 # Each factor of two is cut into 48 parts: a bucket is about 1.5 % wide.
 FINE = 48
+# The bucket of buyers with nothing left in the window: indexed, so that a sweep finds them, but not ranked.
+UNRANKED = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +81,9 @@ def reaches(cumulative: int, total: int, target: Fraction) -> bool:
 
 
 def bucket_of(revenue: int) -> int:
-    """Return the log bucket of a revenue ≥ 1: 48 a factor of two, rising with revenue."""
+    """Return the log bucket of a revenue: 48 a factor of two, rising with it; -1 for buyers who hold none."""
+    if revenue <= 0:
+        return UNRANKED
     power = revenue.bit_length() - 1
     return power * FINE + (((revenue - (1 << power)) * FINE) >> power)
 

@@ -1,0 +1,126 @@
+"""One commit in the making: profiles that were touched, what they said, and what that does to the lane's counts."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from segmenter.domain.causes import Cause, Rejection, RejectReason, Transition
+from segmenter.domain.changes import ChangeSet
+from segmenter.domain.instants import BEGINNING, Instant
+from segmenter.domain.profile import Profile
+from segmenter.domain.rulebook import Rulebook
+from segmenter.domain.step import step
+from segmenter.domain.value import Boundary
+from segmenter.engine.outbox import Outbox
+from segmenter.engine.reading import Forwarded
+from segmenter.engine.terms import Terms
+from segmenter.ports import Encoder, OutboxPage, Output, ProfileWrite, Record, Recorder, Source
+
+
+class Batch:
+    """Steps profiles and gathers what came of it. Pure but for the recorder."""
+
+    def __init__(self, terms: Terms, boundary: Boundary | None, outbox: Outbox, encoder: Encoder, recorder: Recorder):
+        self._terms = terms
+        self._rulebook: Rulebook = terms.rulebook
+        self._boundary = boundary
+        self._outbox = outbox
+        self._encoder = encoder
+        self._recorder = recorder
+        self._before: dict[str, Profile | None] = {}
+        self._now: dict[str, Profile | None] = {}
+        self.announce_from: Instant | None = None
+        self.recorded_at: Instant = BEGINNING
+        self.upto: Mapping[Source, int] = {}
+
+    def add(self, customers: Iterable[str], profiles: Iterable[Profile | None]) -> None:
+        """Take in profiles as they are stored."""
+        for customer, profile in zip(customers, profiles, strict=True):
+            self._before[customer] = self._now[customer] = profile
+
+    def missing(self, customers: Iterable[str]) -> list[str]:
+        """Return, once each, those that were not taken in yet."""
+        return [customer for customer in dict.fromkeys(customers) if customer not in self._before]
+
+    def due_by(self, at: Instant) -> list[tuple[Instant, str]]:
+        """Return the customers at hand whose deadline has come, with it."""
+        return [
+            (profile.wake_at, customer)
+            for customer, profile in self._now.items()
+            if profile is not None and profile.wake_at is not None and profile.wake_at <= at
+        ]
+
+    def step(self, customer: str, cause: Cause, caused_at: Instant = BEGINNING) -> Transition:
+        """Step one customer and put what he says into the outbox."""
+        profile = self._now[customer] or Profile(customer=customer)
+        transition = step(profile, cause, self._rulebook, self._boundary)
+        self._now[customer] = transition.profile
+        for said in transition.said:
+            if isinstance(said, ChangeSet):
+                self._tell(said, caused_at)
+            else:
+                self._outbox.put(
+                    Output.MEMBERSHIPS, self._encoder.membership_record(said), self.recorded_at, caused_at
+                )
+        for expired in transition.expired:
+            self._expire(customer, expired.place, expired.at)
+        return transition
+
+    def _tell(self, said: ChangeSet, caused_at: Instant) -> None:
+        body = self._encoder.change_record(
+            said,
+            recorded_at=self.recorded_at,
+            revision=self._rulebook.revision,
+            backfill=said.history or self._is_history(said.effective_at),
+            upto=self.upto,
+        )
+        self._outbox.put(Output.CHANGES, body, self.recorded_at, caused_at)
+        for change in said.changes:
+            self._recorder.changed(change.dimension, change.before, change.after, said.cause.kind)
+
+    def _is_history(self, effective_at: Instant) -> bool:
+        if self.announce_from is None or effective_at < self.announce_from:
+            return True
+        return self.recorded_at - effective_at > self._terms.announce_horizon
+
+    def reject(self, record: Record, rejection: Rejection) -> None:
+        """Put a record aside."""
+        body = self._encoder.rejected_record(record, rejection, self.recorded_at)
+        self._outbox.put(Output.REJECTED, body, self.recorded_at)
+        self._recorder.rejected(rejection.reason)
+
+    def _expire(self, customer: str, place: str, at: Instant) -> None:
+        topic, partition, offset = place.rsplit("/", 2) if place.count("/") >= 2 else (place, "0", "0")
+        record = Forwarded(topic, int(partition), int(offset), at // 1_000, customer.encode(), None, ())
+        detail = "the order of this fact did not come within the dedupe horizon; the record is where it was read"
+        self.reject(record, Rejection(RejectReason.ORDER_UNKNOWN, detail))
+
+    def writes(self) -> list[ProfileWrite]:
+        """Return what there is to store: every profile that is not as it was."""
+        return [
+            ProfileWrite(
+                customer=customer,
+                profile=profile,
+                wake_before=None if before is None else before.wake_at,
+                revenue_before=None if before is None else before.ranked_revenue,
+            )
+            for customer, profile in self._now.items()
+            if (before := self._before[customer]) is not profile
+        ]
+
+    def sizes(self) -> dict[tuple[str, str], int]:
+        """Return by how much each segment grew."""
+        difference: Counter[tuple[str, str]] = Counter()
+        for customer, profile in self._now.items():
+            before = self._before[customer]
+            if before is profile:
+                continue
+            old = {} if before is None else before.present
+            new = {} if profile is None else profile.present
+            if old is not new:
+                difference.subtract((dimension, standing.segment) for dimension, standing in old.items())
+                difference.update((dimension, standing.segment) for dimension, standing in new.items())
+        return {segment: count for segment, count in difference.items() if count}
+
+    def finish(self) -> tuple[list[OutboxPage], dict[Output, int]]:
+        """Return what there is to publish, and the numbers that come next."""
+        return self._outbox.pages(), self._outbox.next_seq

@@ -1,0 +1,173 @@
+"""From records to what a lane can work on: events to step, records to put aside, positions, markers of time.
+
+A lane reads topics keyed by customer directly. All others come home over the repartition topic, whose records
+carry their origin in a header; what is not above the highest offset taken from an origin is a repeat.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from segmenter.domain.causes import Rejection, RejectReason, Verdict
+from segmenter.domain.instants import MILLISECOND, Instant
+from segmenter.ports import Decoded, Decoder, Headers, Oddity, Record, Recorder, Source
+
+ORIGIN_HEADER = "segmenter-origin"
+MARKER_HEADER = "segmenter-marker"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a forwarded record was read first; `incarnation` tells a topic from a later one of its name."""
+
+    topic: str
+    partition: int
+    incarnation: str
+    offset: int
+    ordinal: int
+    timestamp: int
+
+    @property
+    def taken_key(self) -> str:
+        """The name under which the home lane remembers how far it has taken this partition."""
+        return f"{self.topic}/{self.partition}@{self.incarnation}"
+
+    def header(self) -> tuple[str, bytes]:
+        """Return it as a record header."""
+        text = f"{self.taken_key}/{self.offset}/{self.ordinal}/{self.timestamp}"
+        return ORIGIN_HEADER, text.encode()
+
+    @staticmethod
+    def read(text: bytes) -> "Origin":
+        """Return the origin in a header that we wrote."""
+        topic, partition, offset, ordinal, timestamp = text.decode().rsplit("/", 4)
+        number, _, incarnation = partition.partition("@")
+        return Origin(topic, int(number), incarnation, int(offset), int(ordinal), int(timestamp))
+
+
+@dataclass(slots=True)
+class Forwarded:
+    """A record as it was before it was forwarded."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+
+
+@dataclass(slots=True)
+class Reading:
+    """What a slice of records came to."""
+
+    arrivals: list[tuple[Decoded, Record]] = field(default_factory=list)
+    rejected: list[tuple[Record, Rejection]] = field(default_factory=list)
+    positions: dict[Source, int] = field(default_factory=dict)
+    taken: dict[str, int] = field(default_factory=dict)
+    markers: dict[Source, Instant] = field(default_factory=dict)
+    newest: dict[Source, Instant] = field(default_factory=dict)
+    """By source read directly: the newest of the earlier of an event's own time and its record's."""
+
+
+def place_of(record: Record) -> str:
+    """Return where a record stands: `topic/partition/offset`."""
+    return f"{record.topic}/{record.partition}/{record.offset}"
+
+
+def marker_header(source: Source, at: Instant) -> tuple[str, bytes]:
+    """Return the header of a marker: everything of `source` before `at` has been forwarded."""
+    return MARKER_HEADER, f"{source}={at}".encode()
+
+
+class Reader:
+    """Reads the records of one lane. Keeps nothing between slices."""
+
+    def __init__(
+        self, lane: int, rekeyed: str, decoder: Decoder, home_of: Callable[[str], int], recorder: Recorder
+    ) -> None:
+        self._lane = lane
+        self._rekeyed = rekeyed
+        self._decoder = decoder
+        self._home_of = home_of
+        self._recorder = recorder
+
+    def read(self, records: Iterable[Record], taken: Mapping[str, int]) -> Reading:
+        """Return what these records come to, given how far each origin was taken before."""
+        reading = Reading()
+        for record in records:
+            reading.positions[f"{record.topic}/{record.partition}"] = record.offset + 1
+            if record.topic == self._rekeyed:
+                self._read_forwarded(record, reading, taken)
+            else:
+                self._read_direct(record, reading)
+        return reading
+
+    def _read_direct(self, record: Record, reading: Reading) -> None:
+        decoded = self._decoder.decode(record)
+        recorded_at = record.timestamp * MILLISECOND
+        if isinstance(decoded, Decoded):
+            home = self._home_of(decoded.home_id)
+            recorded_at = min(decoded.at, recorded_at)
+            if home != self._lane:
+                decoded = _not_at_home(record, home)
+        self._sort(decoded, record, reading)
+        source = f"{record.topic}/{record.partition}"
+        reading.newest[source] = max(reading.newest.get(source, recorded_at), recorded_at)
+
+    def _read_forwarded(self, record: Record, reading: Reading, taken: Mapping[str, int]) -> None:
+        ours = {name: value for name, value in record.headers if name in (ORIGIN_HEADER, MARKER_HEADER)}
+        if MARKER_HEADER in ours:
+            source, _, at = ours[MARKER_HEADER].decode().rpartition("=")
+            reading.markers[source] = max(reading.markers.get(source, 0), int(at))
+            return
+        if ORIGIN_HEADER not in ours:
+            problem = f"header {ORIGIN_HEADER} is missing; only the repartition stage writes to this topic"
+            self._sort(Rejection(RejectReason.NOT_AT_HOME, problem), record, reading)
+            return
+        origin = Origin.read(ours[ORIGIN_HEADER])
+        if origin.offset <= reading.taken.get(origin.taken_key, taken.get(origin.taken_key, -1)):
+            return
+        reading.taken[origin.taken_key] = origin.offset
+        original = Forwarded(
+            origin.topic,
+            origin.partition,
+            origin.offset,
+            origin.timestamp,
+            record.key,
+            record.value,
+            without_our_headers(record.headers),
+        )
+        self._sort(self._decoder.decode(original), original, reading)
+
+    def _sort(self, decoded: Decoded | Rejection, record: Record, reading: Reading) -> None:
+        """Put a record where it belongs: aside, out of everything, or to work."""
+        if isinstance(decoded, Rejection):
+            reading.rejected.append((record, decoded))
+            return
+        for oddity, count in _oddities(decoded):
+            self._recorder.odd(oddity, count)
+        if decoded.event.test:
+            self._recorder.events(decoded.event.type, Verdict.EXCLUDED)
+            return
+        reading.arrivals.append((decoded, record))
+
+
+def _not_at_home(record: Record, home: int) -> Rejection:
+    return Rejection(
+        RejectReason.NOT_AT_HOME,
+        f"this customer's home is partition {home}, found on {record.partition}; topic {record.topic} is declared "
+        "`keyed: customer` but is keyed or partitioned by something else",
+    )
+
+
+def without_our_headers(headers: Sequence[tuple[str, bytes]]) -> Headers:
+    """Return a record's headers as its sender wrote them."""
+    return tuple((name, value) for name, value in headers if name not in (ORIGIN_HEADER, MARKER_HEADER))
+
+
+def _oddities(decoded: Decoded) -> Iterable[tuple[Oddity, int]]:
+    if decoded.had_no_id:
+        yield "missing_event_id", 1
+    if decoded.unknown_fields:
+        yield "unknown_field", decoded.unknown_fields

@@ -1,0 +1,79 @@
+"""What to believe after Redis was put back: the log is ahead of the lane, and its records are facts.
+
+Their values and sequences become *announced* for their customers. These are held, nothing is said of them,
+until the lane has read past the point at which the records were made; then one set tells what differs.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from segmenter.domain.profile import Profile
+from segmenter.engine.relay import Reconciliation
+from segmenter.ports import (
+    Encoder,
+    LaneState,
+    LaneStore,
+    LoggedChange,
+    LoggedRecord,
+    Output,
+    ProfileWrite,
+    Source,
+)
+
+
+class Recovery:
+    """Turns what the log knows better into profiles that are held."""
+
+    def __init__(self, store: LaneStore, encoder: Encoder) -> None:
+        self._store = store
+        self._encoder = encoder
+
+    async def reconcile(self, state: LaneState, beyond: Mapping[Output, Sequence[LoggedRecord]]) -> Reconciliation:
+        """Return the profiles to hold, given the records of each output that the store does not know."""
+        changes = [
+            self._encoder.read_change(record.value, record.headers)
+            for record in beyond.get(Output.CHANGES, ())
+            if record.value is not None
+        ]
+        by_customer: dict[str, list[LoggedChange]] = {}
+        for change in changes:
+            by_customer.setdefault(change.customer, []).append(change)
+        customers = list(by_customer)
+        profiles = await self._store.load(state.lane, customers) if customers else []
+        writes = [
+            ProfileWrite(
+                customer=customer,
+                profile=_held(profile or Profile(customer=customer), by_customer[customer]),
+                wake_before=None if profile is None else profile.wake_at,
+                revenue_before=None if profile is None else profile.ranked_revenue,
+            )
+            for customer, profile in zip(customers, profiles, strict=True)
+        ]
+        upto = _furthest([state.notes.recover_upto, *(change.upto for change in changes)])
+        notes = replace(state.notes, recover_upto=upto)
+        return Reconciliation(profiles=writes, hold=customers, notes=notes)
+
+
+def _held(profile: Profile, changes: Sequence[LoggedChange]) -> Profile:
+    """Return the profile as the log left it announced: its newest sequence, and what each set said."""
+    held = profile.copy()
+    announced = {dimension: profile.segment_in(dimension) for dimension in profile.present} | dict(
+        profile.unannounced
+    )
+    for change in changes:
+        if (change.life, change.sequence) > (held.life, held.sequence):
+            held.life, held.sequence = change.life, change.sequence
+            announced.update(change.after)
+    held.unannounced = {
+        dimension: value for dimension, value in announced.items() if value != profile.segment_in(dimension)
+    }
+    held.is_held = True
+    return held
+
+
+def _furthest(positions: Sequence[Mapping[Source, int]]) -> dict[Source, int]:
+    furthest: dict[Source, int] = {}
+    for reached in positions:
+        for source, offset in reached.items():
+            furthest[source] = max(offset, furthest.get(source, 0))
+    return furthest

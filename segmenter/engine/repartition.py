@@ -1,0 +1,103 @@
+"""The repartition stage: records of topics with any key come home to their customer's partition.
+
+A task reads one source partition in order from its stored position, finds each record's customer, and sends
+the record as it is, with its origin in a header. The position moves when the broker has acknowledged. A crash
+sends again what was not noted: the home lane keeps the highest origin offset it has taken, so a repeat, or a
+task that does not know it was replaced, does no harm. Once a second each task tells every home how far it is.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from segmenter.domain.causes import Rejection
+from segmenter.domain.instants import BEGINNING, MILLISECOND, SECOND, Instant
+from segmenter.engine.intake import Evidence
+from segmenter.engine.reading import Origin, marker_header
+from segmenter.engine.terms import Terms
+from segmenter.engine.watermark import source_time
+from segmenter.ports import Decoder, Forward, Forwarder, Record, Recorder, TaskStore
+
+MARKED_EVERY: Instant = SECOND
+FORWARDED_AT_ONCE = 4_000
+# A topic that is created anew under its old name starts again at offset 0; an operator then raises this.
+INCARNATION = "0"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """What all repartition tasks of a worker work with."""
+
+    terms: Terms
+    decoder: Decoder
+    home_of: Callable[[str], int]
+    forwarder: Forwarder
+    tasks: TaskStore
+    recorder: Recorder
+
+
+class RepartitionTask:
+    """Forwards one source partition. Its state is the next offset to read."""
+
+    def __init__(self, topic: str, partition: int, position: int, stage: Stage) -> None:
+        self.topic = topic
+        self.partition = partition
+        self.position = position
+        self._stage = stage
+        self._newest: Instant | None = None
+        self._marked_at: Instant = BEGINNING
+        self._time: Instant = BEGINNING
+
+    @property
+    def source(self) -> str:
+        """The partition it reads, as text."""
+        return f"{self.topic}/{self.partition}"
+
+    async def advance(self, records: Sequence[Record], evidence: Evidence | None, now: Instant) -> None:
+        """Forward what was read, note how far it came, and tell the time when a second has passed."""
+        for start in range(0, len(records), FORWARDED_AT_ONCE):
+            slice_ = records[start : start + FORWARDED_AT_ONCE]
+            await self._stage.forwarder.forward([self._forward(record) for record in slice_])
+            await self._note(slice_[-1].offset + 1)
+            self._stage.recorder.forwarded(len(slice_))
+        if evidence is not None and evidence.position > self.position:
+            await self._note(evidence.position)
+        await self._mark(evidence, now)
+
+    async def _note(self, position: int) -> None:
+        await self._stage.tasks.advance(self.source, position)
+        self.position = position
+
+    def _forward(self, record: Record) -> Forward:
+        """Return the record on its way home; one that names no customer goes home by its key."""
+        decoded = self._stage.decoder.decode(record)
+        recorded_at = record.timestamp * MILLISECOND
+        if isinstance(decoded, Rejection):
+            home = self._stage.home_of((record.key or b"").decode(errors="replace"))
+        else:
+            home = self._stage.home_of(decoded.home_id)
+            recorded_at = min(decoded.at, recorded_at)
+        self._newest = recorded_at if self._newest is None else max(self._newest, recorded_at)
+        origin = Origin(record.topic, record.partition, INCARNATION, record.offset, 0, record.timestamp)
+        return Forward(
+            partition=home,
+            key=record.key,
+            value=record.value,
+            headers=(origin.header(), *record.headers),
+        )
+
+    async def _mark(self, evidence: Evidence | None, now: Instant) -> None:
+        """Tell every home that all before this time has been forwarded and acknowledged."""
+        if now < self._marked_at + MARKED_EVERY:
+            return
+        time = source_time(evidence, self._newest)
+        if time is None:
+            return
+        self._time = max(self._time, time - self._stage.terms.lateness_of(self.topic))
+        header = marker_header(self.source, self._time)
+        await self._stage.forwarder.forward(
+            [
+                Forward(partition=p, key=None, value=None, headers=(header,))
+                for p in range(self._stage.terms.partitions)
+            ]
+        )
+        self._marked_at = now

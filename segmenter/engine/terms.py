@@ -1,0 +1,42 @@
+"""What a worker was told to keep to: the rules, the topics it reads, its patience and its bounds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from segmenter.domain.instants import DAY, MINUTE, SECOND, Instant, Span
+from segmenter.domain.rulebook import Rulebook
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """The terms of one worker.
+
+    `direct` topics are keyed by customer and have `partitions` partitions; `others` go through the repartition
+    stage and come home on `rekeyed`. `lateness` is what is allowed by topic, `default_lateness` else.
+    """
+
+    rulebook: Rulebook = Rulebook()
+    partitions: int = 8
+    direct: frozenset[str] = frozenset()
+    others: frozenset[str] = frozenset()
+    rekeyed: str = "segmenter.rekeyed"
+    lateness: Mapping[str, Span] = field(default_factory=dict)
+    default_lateness: Span = 2 * SECOND
+    live_within: Span = MINUTE
+    behind_after: Span = 5 * MINUTE
+    announce_from: Instant | None = None
+    announce_horizon: Span = DAY
+    events_per_commit: int = 4_000
+    ticks_per_commit: int = 2_000
+    sweep_per_commit: int = 1_000
+    outbox_entries: int = 200_000
+    outbox_bytes: int = 64 * 1024 * 1024
+
+    def lateness_of(self, topic: str) -> Span:
+        """Return how late a record of this topic may be."""
+        return self.lateness.get(topic, self.default_lateness)
+
+    @property
+    def greatest_lateness(self) -> Span:
+        """The lateness by which a lane as a whole trails the clock."""
+        return max([self.default_lateness, *self.lateness.values()])
