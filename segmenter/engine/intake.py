@@ -1,0 +1,58 @@
+"""What crosses from the stream to the engine and back: polls with their evidence of time, and the engine's state."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeAlias
+
+from segmenter.domain.instants import Instant
+from segmenter.ports import Record
+
+Place: TypeAlias = tuple[str, int]
+"""A source partition: topic and partition."""
+
+
+@dataclass(slots=True)
+class Evidence:
+    """How far a source partition was read and where it ends, captured in one call after a poll.
+
+    `position` is the next offset to read, past control markers. `end` is the last stable offset in the newest
+    fetch response; None: there was none yet. `asked_at` is when the request of that response was sent, by our
+    clock; None: the partition is not read to its end.
+    """
+
+    position: int
+    end: int | None
+    asked_at: Instant | None
+
+
+@dataclass(slots=True)
+class Poll:
+    """What one look at all source partitions brought. A partition without new records has evidence only."""
+
+    generation: int
+    records: Mapping[Place, Sequence[Record]]
+    evidence: Mapping[Place, Evidence]
+
+
+class LaneCondition(StrEnum):
+    """What a lane is doing, as the health page says it."""
+
+    TAKEOVER = "takeover"
+    RUNNING = "running"
+    PAUSED = "paused"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineStatus:
+    """The engine as its operator sees it. `reasons` says why lanes are paused or stopped.
+
+    `generation` is None until the group has given this worker anything, `last_poll_at` until a poll was taken.
+    """
+
+    generation: int | None
+    lanes: Mapping[int, LaneCondition]
+    reasons: Mapping[int, str] = field(default_factory=dict)
+    is_store_reachable: bool
+    last_poll_at: Instant | None

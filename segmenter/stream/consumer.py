@@ -1,0 +1,276 @@
+"""Faust's consumer, handing over whole polls instead of records. See docs/stream.md for the reasons.
+
+What it guarantees: the engine sees every partition from the offset it asked for, in order and without gaps; never
+two polls at a time; and never a poll of another generation of the group than the one it was told of.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Collection, Mapping
+from time import monotonic
+from typing import assert_never
+
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP, ConsumerMessage
+from mode import Service
+
+from segmenter.engine.intake import Place, Poll
+from segmenter.errors import ConfigurationError, TransientError
+from segmenter.stream.binding import Binding
+from segmenter.stream.consumer_thread import BatchConsumerThread
+from segmenter.stream.handoff import Dropped, Failed, Handoff, Outcome, Taken
+from segmenter.stream.ownership import NO_GENERATION
+from segmenter.stream.partition_counts import count_faults
+from segmenter.stream.source_reader import Gathered
+
+log = logging.getLogger(__name__)
+
+_POLL_WAIT_S = 0.5
+_WATCH_EVERY_S = 1.0
+_MIRROR_EVERY_S = 1.0
+# A poll that no agent has begun for so long sits in a queue that nobody reads.
+_UNTAKEN_S = 5.0
+_BACKOFF_S = 0.5
+
+
+class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust is not typed
+    """One poll of all partitions is one event, and the next poll waits until the agent has dealt with it."""
+
+    def __init__(self, transport: "BatchTransport", *args: object, **kwargs: object) -> None:
+        self.binding = transport.binding
+        self._engine = transport.binding.engine
+        self._observer = transport.binding.observer
+        self._in_flight: Handoff | None = None
+        self._handed_over_at = 0.0
+        self._polls = 0
+        self._is_halted = False
+        self._mirrored: dict[Place, int] = {}
+        super().__init__(transport, *args, **kwargs)
+        self.binding.ownership.rejoin_by(self._reader_thread.rejoin)
+
+    @property
+    def _reader_thread(self) -> BatchConsumerThread:
+        thread: BatchConsumerThread = self._thread
+        return thread
+
+    def _new_consumer_thread(self) -> BatchConsumerThread:
+        return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def halt(self) -> None:
+        """Take no further poll, and return when the one in flight is done."""
+        self._is_halted = True
+        if self._in_flight is not None:
+            await asyncio.wait([self._in_flight.outcome])
+
+    # ---- the loop
+
+    async def _drain_messages(self, fetcher: Service) -> None:
+        """Poll for as long as Faust's fetcher runs."""
+        while not (self.should_stop or fetcher.should_stop):
+            if self._is_halted:
+                await fetcher.sleep(_WATCH_EVERY_S)
+            elif not self.flow_active:
+                await fetcher.wait(self.can_resume_flow)
+            else:
+                await self._poll_once()
+
+    async def _poll_once(self) -> None:
+        gathered = await self._reader_thread.poll(self._engine.intake(), _POLL_WAIT_S)
+        self._polls += 1
+        self._tell_reseeks(gathered)
+        if gathered.failures:
+            await self._tell_failures(gathered.failures)
+        if gathered.anchor is None:
+            return
+        if not self.flow_active or gathered.generation != self.binding.ownership.generation:
+            self._observer.poll_dropped()
+            return
+        poll = Poll(generation=gathered.generation, records=gathered.records, evidence=gathered.evidence)
+        await self._hand_over(Handoff(self._engine, poll), gathered.anchor)
+
+    async def _hand_over(self, handoff: Handoff, anchor: Place) -> None:
+        """Pass the poll through Faust's conductor and agent, and wait for its end."""
+        self._in_flight, self._handed_over_at = handoff, monotonic()
+        delivery = asyncio.create_task(self.callback(self._message(handoff, anchor)), name="poll delivery")
+        # Where the conductor does not know the partition (any more), nobody will ever begin this poll.
+        delivery.add_done_callback(lambda task: handoff.take_back() if _has_failed(task) else None)
+        suspension = asyncio.create_task(self.suspend_flow.wait(), name="poll suspension")
+        try:
+            await asyncio.wait([handoff.outcome, suspension], return_when=asyncio.FIRST_COMPLETED)
+            # Suspended: a rebalance clears the queues. What is begun ends by itself: `Engine.revoked` sees to it.
+            handoff.take_back()
+            outcome = await handoff.outcome
+        finally:
+            delivery.cancel()
+            suspension.cancel()
+            await asyncio.gather(delivery, suspension, return_exceptions=True)
+            self._in_flight = None
+        await self._conclude(handoff, outcome)
+
+    async def _conclude(self, handoff: Handoff, outcome: Outcome) -> None:
+        match outcome:
+            case Taken():
+                self._observer.polled(handoff.records)
+            case Dropped():
+                self._observer.poll_dropped()
+            case Failed(error=TransientError() as error):
+                log.warning("poll_failed", extra={"reason": str(error)})
+                await self.sleep(_BACKOFF_S)
+            case Failed(error=error):
+                await self.crash(error)
+            case _:
+                assert_never(outcome)
+
+    def _message(self, handoff: Handoff, anchor: Place) -> ConsumerMessage:
+        """Wrap the poll as a record of one of our partitions: the conductor finds the agent by it."""
+        topic, partition = anchor
+        generation = self.binding.ownership.generation
+        return ConsumerMessage(
+            topic, partition, self._polls, 0.0, 0, None, None, handoff, None, 0, 0, generation_id=generation
+        )
+
+    def _tell_reseeks(self, gathered: Gathered) -> None:
+        for place, before, after in gathered.reseeks:
+            self._observer.reseeked(place)
+            log.info("reseeked", extra={"source": _text(place), "position": before, "expected": after})
+
+    async def _tell_failures(self, failures: Mapping[Place, KafkaError]) -> None:
+        for place, error in failures.items():
+            self._observer.fetch_failed(type(error).__name__)
+            log.error("fetch_failed", extra={"source": _text(place), "error": repr(error)})
+            if isinstance(error, OffsetOutOfRangeError):
+                await self._tell_out_of_range(place)
+        await self.sleep(_BACKOFF_S)
+
+    async def _tell_out_of_range(self, place: Place) -> None:
+        expected = self._engine.intake().get(place)
+        if expected is None:
+            return
+        try:
+            start, end = await self._reader_thread.bounds(place)
+        except KafkaError as error:
+            log.warning("bounds_unknown", extra={"source": _text(place), "error": repr(error)})
+            return
+        if not start <= expected <= end:
+            await self._engine.out_of_range(place, expected, start, end)
+
+    # ---- rebalances
+
+    async def on_partitions_revoked(self, revoked: set[Place]) -> None:
+        """Let the engine end its work, then let Faust suspend its streams."""
+        self.stop_flow()
+        if self.binding.ownership.generation != NO_GENERATION:
+            await self._within_a_third("revoked", self._engine.revoked())
+            self.binding.ownership.lose()
+        await super().on_partitions_revoked(revoked)
+
+    async def on_partitions_assigned(self, assigned: set[Place], generation_id: int = 0) -> None:
+        """Tell the engine what is ours now, then let Faust resume its streams."""
+        if faults := self._co_partition_faults(assigned):
+            await self.crash(ConfigurationError(faults))
+            return
+        self._observer.rebalanced()
+        self._mirrored.clear()
+        self.binding.ownership.gain(generation_id, assigned, self.binding.settings.lane_topics)
+        places = [(topic, partition) for topic, partition in assigned]
+        await self._within_a_third("assigned", self._engine.assigned(generation_id, places))
+        await super().on_partitions_assigned(assigned, generation_id)
+
+    async def _within_a_third(self, step: str, work: Awaitable[None]) -> None:
+        """Give the engine a third of the rebalance timeout; the broker removes whoever takes all of it.
+
+        aiokafka only logs what is raised here and goes on, so a bug must stop the worker from here.
+        """
+        budget_s = self.binding.settings.rebalance_timeout_s / 3
+        try:
+            async with asyncio.timeout(budget_s):
+                await work
+        except TimeoutError:
+            log.exception("rebalance_step_too_slow", extra={"step": step, "budget_s": budget_s})
+        except Exception as error:  # noqa: BLE001  # see above
+            await self.crash(error)
+
+    def _co_partition_faults(self, assigned: Collection[Place]) -> list[str]:
+        settings = self.binding.settings
+        counts = {topic: self.topic_partitions(topic) or 0 for topic in settings.topics}
+        return count_faults(counts, settings, assigned)
+
+    async def seek_to_committed(self) -> Mapping[Place, int]:
+        """Seek to where the engine wants to start; Faust calls this after a rebalance.
+
+        Kafka's committed offset is a mirror for lag tools and starts nothing. What the engine does not want yet,
+        because a lane is still being taken over, is put right by the poll that first asks for it.
+        """
+        expected = self._engine.intake()
+        await self._reader_thread.put_back(expected)
+        ours = self.assignment()
+        return {TP(*place): offset for place, offset in expected.items() if place in ours}
+
+    # ---- upkeep
+
+    @Service.task  # type: ignore[untyped-decorator]  # Faust is not typed
+    async def _watch(self) -> None:
+        """Once a second: say that we live, and free what is stuck."""
+        while not self.should_stop:
+            polls = self._polls
+            await self.sleep(_WATCH_EVERY_S)
+            self._free_untaken()
+            if self._in_flight is None and self.flow_active and self._polls == polls:
+                await self._put_back()
+            self.binding.pulse.beat()
+
+    def _free_untaken(self) -> None:
+        handoff = self._in_flight
+        if handoff is None or handoff.is_begun or monotonic() - self._handed_over_at < _UNTAKEN_S:
+            return
+        log.error("poll_untaken", extra={"seconds": _UNTAKEN_S})
+        handoff.take_back()
+
+    async def _put_back(self) -> None:
+        """Nothing was polled for a second: positions that ran ahead of the engine are put back."""
+        for place, before, after in await self._reader_thread.put_back(self._engine.intake()):
+            self._observer.reseeked(place)
+            log.error("position_ahead", extra={"source": _text(place), "position": before, "expected": after})
+
+    @Service.task  # type: ignore[untyped-decorator]  # Faust is not typed
+    async def _mirror(self) -> None:
+        """Once a second: show lag tools how far we are."""
+        while not self.should_stop:
+            await self.sleep(_MIRROR_EVERY_S)
+            if self.flow_active:
+                await self.mirror()
+
+    async def mirror(self) -> None:
+        """Commit the engine's stored positions to Kafka. Failing does no harm: nothing starts from them."""
+        news = {
+            place: offset for place, offset in self._engine.positions().items() if self._mirrored.get(place) != offset
+        }
+        if not news:
+            return
+        if await self._reader_thread.mirror(news):
+            self._mirrored.update(news)
+        else:
+            self._observer.mirror_failed()
+
+    def verify_event_path(self, now: float, tp: Place) -> None:
+        """Do nothing: Faust's checks compare what our path does not keep, and warn without cause."""
+
+
+class BatchTransport(driver.Transport):  # type: ignore[misc]  # Faust is not typed
+    """Makes our consumer in place of Faust's."""
+
+    Consumer = BatchConsumer
+
+    def __init__(self, urls: object, app: object, binding: Binding) -> None:
+        super().__init__(urls, app)
+        self.binding = binding
+
+
+def _has_failed(task: "asyncio.Task[None]") -> bool:
+    return not task.cancelled() and task.exception() is not None
+
+
+def _text(place: Place) -> str:
+    topic, partition = place
+    return f"{topic}/{partition}"
