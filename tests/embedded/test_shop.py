@@ -1,11 +1,17 @@
 import json
+import re
 from collections import Counter, defaultdict
+from dataclasses import fields
+from decimal import Decimal
 from itertools import pairwise, takewhile
+from typing import Annotated
 
 import pytest
+from pydantic import Field, TypeAdapter
 
 from segmenter.domain.causes import RejectReason
-from segmenter.domain.instants import DAY, MINUTE, SECOND, Instant
+from segmenter.domain.events import Event
+from segmenter.domain.instants import DAY, MINUTE, SECOND, Instant, instant_of
 from segmenter.embedded.shop import INACTIVE_AFTER, WINDOW, Shop, history, open_shop
 from segmenter.embedded.shop_faults import FUTURE_BY
 from segmenter.embedded.shop_live import live
@@ -197,6 +203,36 @@ def test_nobody_fading_orders_before_the_deadline(shop: Shop, five_minutes: list
 
     assert back
     assert all(at >= (turn or at) + 8 * SECOND for at, turn in back)
+
+
+def test_every_good_record_is_a_canonical_event_with_nothing_unknown_in_it(
+    past: list[ShopRecord], five_minutes: list[tuple[Instant, ShopRecord]]
+) -> None:
+    reader: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="type")])
+
+    for record in past + [record for _, record in five_minutes]:
+        if isinstance(record.oddity, RejectReason):
+            continue
+        event = reader.validate_json(record.value)
+        written = json.loads(record.value)
+        assert written.keys() <= {field.name for field in fields(event)}
+        assert all(item.keys() == {"item", "category", "quantity", "amount"} for item in written.get("items", ()))
+        assert TOPIC_BY_TYPE[event.type] == record.topic
+        assert event.type == record.type
+        assert (event.customer_id or "").encode() == record.key
+        assert instant_of(event.occurred_at) == record.occurred_at
+
+
+def test_amounts_are_decimal_strings_and_items_and_discount_add_up(past: list[ShopRecord]) -> None:
+    for record in past:
+        if record.type != "order.placed":
+            continue
+        order = json.loads(record.value)
+        amounts = [order["amount"], order.get("discount", "0.00"), *(item["amount"] for item in order["items"])]
+        assert all(re.fullmatch(r"\d+\.\d\d", amount) for amount in amounts)
+        amount, discount, *items = map(Decimal, amounts)
+        assert amount == sum(items) - discount
+        assert order["currency"] == "EUR"
 
 
 def test_a_refund_is_never_more_than_its_order(past: list[ShopRecord]) -> None:
