@@ -8,12 +8,14 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
-import weakref
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+from segmenter.embedded import tether
 
 # Below the range from which Linux takes the ports of outgoing connections (32768 up): a server
 # that restarts on its port must not find a client of another test sitting on it.
@@ -22,13 +24,13 @@ _PORTS = range(18_000, 32_000)
 # The kernel's "kill me when my parent dies" is bound to the thread that forked, so all children
 # are forked by one thread that lives as long as this process.
 _forker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="bench-forker")
-_running: "weakref.WeakSet[Child]" = weakref.WeakSet()
+_children: list["Child"] = []
 
 
 class Child:
     """One server process. It is killed when this process exits, crashes or is killed itself.
 
-    The last on Linux only, where `setpriv` is there. Ctrl-C in the terminal does not reach it.
+    The last on Linux only. Ctrl-C in the terminal does not reach it.
     """
 
     def __init__(self, command: Sequence[str], log: Path, env: Mapping[str, str] | None = None) -> None:
@@ -36,7 +38,7 @@ class Child:
         self.log = log
         self._log_start = log.stat().st_size if log.exists() else 0
         self._process = _forker.submit(_fork, self.command, log, dict(env or {})).result()
-        _running.add(self)
+        _children.append(self)
 
     @property
     def pid(self) -> int:
@@ -130,10 +132,11 @@ def _is_alive(pid: int) -> bool:
 
 
 def _fork(command: list[str], log: Path, env: dict[str, str]) -> "subprocess.Popen[bytes]":
-    guard = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
+    guard = [sys.executable, "-I", "-S", tether.__file__, str(os.getpid())] if sys.platform == "linux" else []
+    program = shutil.which(command[0]) or command[0]
     with log.open("ab") as sink:
         return subprocess.Popen(
-            guard + command,
+            [*guard, program, *command[1:]],
             stdin=subprocess.DEVNULL,
             stdout=sink,
             stderr=subprocess.STDOUT,
@@ -144,6 +147,6 @@ def _fork(command: list[str], log: Path, env: dict[str, str]) -> "subprocess.Pop
 
 @atexit.register
 def _kill_the_rest() -> None:
-    for child in list(_running):
+    for child in _children:
         if child.exit_code is None:
             child.kill()
