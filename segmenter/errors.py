@@ -5,7 +5,8 @@
     ├── InvariantError        our own bug: stop the lane; better idle than wrong
     ├── TransientError        a server is away: the adapter retried to its limit; pause and try again
     └── OwnershipError        somebody else owns the lane now: drop it, never write again under this token
-        └── FencedError       the broker said so
+        ├── FencedError       the broker said so
+        └── RewoundError      the store went back behind what we stored: acquire the lane again
 
 Bad input is no error: it is a value (`Rejection`), counted and sent aside.
 """
@@ -39,3 +40,7 @@ class OwnershipError(SegmenterError):
 
 class FencedError(OwnershipError):
     """The broker refused our producer: a newer owner of the lane has initialised it."""
+
+
+class RewoundError(OwnershipError):
+    """The store has lost what it had taken, under our own token: a failover, or a restored dump."""

@@ -27,6 +27,7 @@ from aiokafka.errors import (
     InvalidProducerEpoch,
     InvalidProducerIdMapping,
     InvalidTxnState,
+    KafkaConnectionError,
     NoError,
     NotCoordinatorError,
     RequestTimedOutError,
@@ -177,7 +178,8 @@ def identity_of(producer: Vendor) -> Identity:
 async def abandon(producer: Vendor) -> None:
     """Let go of a producer at once, whatever it still holds.
 
-    Its own `stop()` waits until all is delivered, which is for ever where the broker is gone or refuses.
+    Its own `stop()` waits until all is delivered, which is for ever where the broker is gone or refuses. Whoever
+    awaits a delivery gets an error here; whether it was delivered is unknown.
     """
     producer._closed = True
     sending = producer._sender.sender_task
@@ -187,6 +189,7 @@ async def abandon(producer: Vendor) -> None:
         async with asyncio.timeout(_CLOSE_TIMEOUT_S):
             await producer.client.close()
     _release(producer.client)
+    producer._message_accumulator.fail_all(KafkaConnectionError("the producer was dropped"))
     if sending is not None:
         await asyncio.wait([sending], timeout=_CLOSE_TIMEOUT_S)
 

@@ -1,0 +1,103 @@
+"""The repartition topic on Kafka: records on their way home, and the markers of time."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from segmenter.adapters.fence import STEP_TIMEOUT_S, abandon
+from segmenter.adapters.kafka_batches import ContentRefusedError, deliver, producer_options
+from segmenter.adapters.kafka_wire import Partition, Vendor, deadline
+from segmenter.errors import FencedError, TransientError
+from segmenter.ports import Body, Forward
+
+REFUSED = "refused"
+_ALL = 2**31
+
+log = logging.getLogger(__name__)
+
+
+class KafkaForwarder:
+    """Sends home, for all tasks of a worker: an async context manager.
+
+    Guarantee: the records of one call reach each partition in their order, at least once. After an error some of
+    them are in the topic and some are not, and the call is to be repeated whole; what comes twice falls away at
+    home, by its source offset. A record that the broker refuses for its content goes without its value and with the
+    header `refused`, so that it is put aside at home under its own place and its source goes on.
+    """
+
+    def __init__(self, bootstrap: str, topic: str, client_id: str = "segmenter") -> None:
+        self._topic = topic
+        self._options = producer_options(bootstrap, f"{client_id}-forward")
+        self._producer: Vendor | None = None
+        self._starting = asyncio.Lock()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._drop(self._producer)
+
+    async def forward(self, records: Sequence[Forward]) -> None:
+        """Send in order; returns when the broker has acknowledged all. Raises TransientError."""
+        try:
+            await self._send(records)
+        except ContentRefusedError:
+            for record in records:
+                await self._send_alone(record)
+
+    async def _send_alone(self, record: Forward) -> None:
+        """Send one record, without its value where the broker does not take that."""
+        try:
+            await self._send([record])
+        except ContentRefusedError as error:
+            place = {"topic": self._topic, "partition": record.partition, "reason": error.reason}
+            log.warning("forward_without_value", extra=place)
+            headers = (*record.headers, (REFUSED, error.reason.encode()))
+            await self._send([Forward(partition=record.partition, key=None, value=b"", headers=headers)])
+
+    async def _send(self, records: Sequence[Forward]) -> None:
+        """Send with the producer of the moment, which is dropped after any error: its sequences are broken."""
+        bodies: dict[int, list[Body]] = {}
+        for record in records:
+            bodies.setdefault(record.partition, []).append(Body(record.key, record.value, record.headers))
+        producer = await self._started()
+        try:
+            by_partition = [(Partition(self._topic, number), mine) for number, mine in bodies.items()]
+            await deliver(producer, by_partition, per_batch=_ALL)
+        except FencedError as error:
+            await self._drop(producer)
+            raise TransientError("the broker has forgotten the forwarding producer") from error
+        except BaseException:
+            await self._drop(producer)
+            raise
+
+    async def _started(self) -> Vendor:
+        async with self._starting:
+            if self._producer is None:
+                producer = AIOKafkaProducer(enable_idempotence=True, **self._options)
+                try:
+                    async with deadline("starting the forwarding producer", STEP_TIMEOUT_S):
+                        await producer.start()
+                except BaseException as error:
+                    await abandon(producer)
+                    if isinstance(error, KafkaError | OSError):
+                        raise TransientError(f"the forwarding producer did not start: {error!r}") from error
+                    raise
+                self._producer = producer
+            return self._producer
+
+    async def _drop(self, producer: Vendor | None) -> None:
+        """Let go of a producer; other calls that were using it fail and are repeated."""
+        if producer is not None:
+            if self._producer is producer:
+                self._producer = None
+            with contextlib.suppress(KafkaError):
+                await abandon(producer)
