@@ -61,10 +61,13 @@ async def _run(binding: Binding, stop: asyncio.Event) -> None:
     with tempfile.TemporaryDirectory(prefix="segmenter-") as directory:
         await binding.engine.start()
         app = build_app(binding, Path(directory))
+        # Ends by itself when the app has stopped; cancelled, it would leave a task of its own behind.
+        end = asyncio.create_task(app.wait_until_stopped(), name="app end")
         try:
-            await _run_until(app, stop)
+            await _run_until(app, stop, end)
         finally:
             await _shut_down(app, binding)
+            await asyncio.wait([end], timeout=1)
 
 
 async def _refuse_faults(binding: Binding) -> None:
@@ -75,20 +78,19 @@ async def _refuse_faults(binding: Binding) -> None:
         raise ConfigurationError(faults)
 
 
-async def _run_until(app: faust.App, stop: asyncio.Event) -> None:
+async def _run_until(app: faust.App, stop: asyncio.Event, end: "asyncio.Task[None]") -> None:
     """Return when `stop` is set; raise what ends the app before that."""
     start = asyncio.create_task(app.start(), name="app start")
     stopping = asyncio.create_task(stop.wait(), name="stop")
-    ending = asyncio.create_task(app.wait_until_stopped(), name="app end")
     try:
-        await asyncio.wait([start, stopping, ending], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([start, stopping, end], return_when=asyncio.FIRST_COMPLETED)
         if start.done():
             start.result()
-            await asyncio.wait([stopping, ending], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([stopping, end], return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in (start, stopping, ending):
-            task.cancel()
-        await asyncio.gather(start, stopping, ending, return_exceptions=True)
+        start.cancel()
+        stopping.cancel()
+        await asyncio.gather(start, stopping, return_exceptions=True)
     if app.crashed:
         raise app.crash_reason
 
