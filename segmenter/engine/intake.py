@@ -18,7 +18,7 @@ class Evidence:
 
     `position` is the next offset to read, past control markers. `end` is the last stable offset in the newest
     fetch response; None: there was none yet. `asked_at` is when the request of that response was sent, by our
-    clock; None: the partition is not read to its end.
+    clock; None: the partition is not read to its end, or an open transaction hides what follows.
     """
 
     position: int

@@ -43,7 +43,10 @@ class Gathered:
 
 @dataclass(slots=True)
 class _Answer:
+    """The newest answer about a partition. `is_whole`: no open transaction hides records that are in the log."""
+
     end: int
+    is_whole: bool
     asked_at: Instant
 
 
@@ -161,7 +164,7 @@ class SourceReader:
         answer = self._answer_by_place.get(place)
         if answer is None:
             return Evidence(position=position, end=None, asked_at=None)
-        is_at_end = position >= answer.end
+        is_at_end = answer.is_whole and position >= answer.end
         return Evidence(position=position, end=answer.end, asked_at=answer.asked_at if is_at_end else None)
 
     async def _request_and_note(self, assignment: Assignment, node_id: int, request: FetchRequest) -> bool:
@@ -180,7 +183,8 @@ class SourceReader:
                     continue
                 state.timestamp = None
                 end = state.highwater if state.lso is None else state.lso
-                self._answer_by_place[topic, partition] = _Answer(end=end, asked_at=asked_at)
+                answer = _Answer(end=end, is_whole=end >= state.highwater, asked_at=asked_at)
+                self._answer_by_place[topic, partition] = answer
                 self._has_news = True
                 self._answered.set()
         return has_data
