@@ -57,7 +57,8 @@ def recorded(ledger: Ledger, fact: OrderFact, cause: Arrived, rulebook: Rulebook
     if not isinstance(after, _Entry):
         return after
     if after.order == before:
-        return Known()
+        # An amendment that a newer one has overtaken, or of nothing we keep, is news of the customer all the same.
+        return Recorded(ledger) if isinstance(fact, OrderUpdated) else Known()
     order = after.order
     if order.placed_at is None:
         if before is _UNKNOWN and sum(1 for _ in ledger.waiting()) >= WAITING_KEPT:
@@ -137,12 +138,13 @@ def _placed(before: Order, fact: OrderPlaced, at: Instant, rulebook: Rulebook) -
     minor = converted(fact.amount, fact.currency, rulebook.currency, rulebook.rates)
     if minor is None:
         return no_rate(fact.currency, rulebook)
-    is_plain = fact.currency == rulebook.currency and before.amount is None and before.currency is None
+    is_own = fact.currency == rulebook.currency and not minor.rounded
+    is_plain = is_own and before.amount is None and before.currency is None
     placed = replace(
         before,
         placed_at=at,
         gross=minor.units,
-        quoted="" if is_plain else f"{fact.amount} {fact.currency}",
+        quoted="" if is_plain else _quoted(fact.amount, fact.currency),
         waiting_since=None,
         place="",
     )
@@ -161,8 +163,13 @@ def _updated(before: Order, fact: OrderUpdated, cause: Arrived, rulebook: Rulebo
         return _Entry(after)
     if not after.quoted:
         amount = Decimal(before.gross).scaleb(-exponent_of(rulebook.currency))
-        after = replace(after, quoted=f"{amount} {rulebook.currency}")
+        after = replace(after, quoted=_quoted(amount, rulebook.currency))
     return _Entry(_revalued(after, rulebook))
+
+
+def _quoted(amount: Decimal, currency: str) -> str:
+    """Return an amount as text, the same for 10, 10.0 and 1E+1."""
+    return f"{amount.normalize():f} {currency}"
 
 
 def _is_newer(cause: Arrived, known: Amended | None) -> bool:

@@ -1,7 +1,7 @@
 """What we remember of a customer: facts, where he stands, and what was last said of him."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from segmenter.domain.events import ANONYMOUS_PREFIX, AttributeValue
 from segmenter.domain.instants import BEGINNING, Instant
@@ -90,4 +90,20 @@ class Profile:
 
     def copy(self) -> "Profile":
         """Return one that can be changed without changing this one."""
-        return replace(self)
+        # By hand: `dataclasses.replace` takes three times as long, and this is done for every event.
+        return Profile(
+            customer=self.customer,
+            life=self.life,
+            sequence=self.sequence,
+            settled_at=self.settled_at,
+            first_seen_at=self.first_seen_at,
+            last_seen_at=self.last_seen_at,
+            ledger=self.ledger,
+            totals=self.totals,
+            present=self.present,
+            unannounced=self.unannounced,
+            recent_ids=self.recent_ids,
+            attributes=self.attributes,
+            wake_at=self.wake_at,
+            is_held=self.is_held,
+        )

@@ -77,7 +77,7 @@ def _settle(telling: Telling, to: Instant) -> None:
         profile.settled_at = max(profile.settled_at, deadline)
         _expire_waiting(telling, deadline)
         _total(profile, telling.rulebook)
-        telling.evaluate(deadline, deadline, CauseNote(kind=CauseKind.TIME))
+        telling.evaluate(profile.settled_at, profile.settled_at, CauseNote(kind=CauseKind.TIME))
         if profile.wake_at is not None and profile.wake_at <= deadline:
             raise InvariantError(f"settling at {deadline} left a deadline at {profile.wake_at}; expected a later one")
     profile.settled_at = max(profile.settled_at, to)
@@ -146,6 +146,9 @@ def _record_order(telling: Telling, cause: Arrived, event: Event) -> bool:
             profile.ledger, cause.watermark - rulebook.dedupe_horizon, rulebook.lifecycle.counts_from
         )
     assert isinstance(event, ORDER_FACTS)  # noqa: S101 - narrows the union for the type checker
+    if isinstance(event, OrderUpdated) and not _remember(profile, cause.event_id):
+        transition.verdict = Verdict.DUPLICATE
+        return False
     outcome = recorded(profile.ledger, event, cause, rulebook)
     if isinstance(outcome, Known):
         transition.verdict = Verdict.DUPLICATE
@@ -162,7 +165,12 @@ def _record_other(profile: Profile, cause: Arrived, event: Event) -> bool:
     if isinstance(event, CustomerUpdated):
         _update(profile, cause, event)
         return True
-    key = id_hash(_repeat_id(cause, event)) >> 32
+    return _remember(profile, _repeat_id(cause, event))
+
+
+def _remember(profile: Profile, repeat_id: str) -> bool:
+    """Put an id among the last ones; False when it is there already."""
+    key = id_hash(repeat_id) >> 32
     if key in profile.recent_ids:
         return False
     profile.recent_ids = (*profile.recent_ids, key)[-RECENT_IDS_KEPT:]

@@ -10,11 +10,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TypeVar
 
 from segmenter.domain.rulebook import ValueRule
-from segmenter.domain.value import FINE, Boundary, Marks, bucket_floor, reaches, targets_of
+from segmenter.domain.value import FINE, Boundary, Marks, bucket_floor, coarse_of, reaches, targets_of
 from segmenter.ports import GlobalBoard, LaneSummary, Range, Recorder, Token
 
+T = TypeVar("T")
 # A bucket is cut into this many parts a round trip: one cent in two to four of them.
 PARTS = 64
 # A number of a range takes about this much on the wire: a key, a count and a sum.
@@ -73,7 +75,14 @@ class Leader:
         ranked = sum(part.count for part in coarse.values())
         if total <= 0:
             return None
-        found = [await self._find(target, total, coarse) for target in targets_of(self._rule)]
+        targets = targets_of(self._rule)
+        crossings = [_crossing(coarse, 0, total, target) for target in targets]
+        factors = sorted({factor for factor, _ in crossings})
+        fine = await self._merged(lambda lane: self._board.fine(lane, factors))
+        found = [
+            await self._refine(target, total, crossing, fine)
+            for target, crossing in zip(targets, crossings, strict=True)
+        ]
         a, a_stay, b, b_stay = found
         return Boundary(
             number=1 if before is None else before.number + 1,
@@ -85,11 +94,13 @@ class Leader:
             is_announced=ranked >= self._rule.min_ranked,
         )
 
-    async def _find(self, target: Fraction, total: int, coarse: Mapping[int, Range]) -> _Found:
+    async def _refine(
+        self, target: Fraction, total: int, crossing: tuple[int, int], fine: Mapping[int, Range]
+    ) -> _Found:
         """Return the greatest revenue at which the cumulative share from the top reaches the target."""
-        factor, above = _crossing(coarse, 0, total, target)
-        fine = await self._merged(lambda lane: self._board.fine(lane, [factor]))
-        bucket, above = _crossing(fine, above, total, target, lowest=factor * FINE)
+        factor, above = crossing
+        inside = {bucket: part for bucket, part in fine.items() if coarse_of(bucket) == factor}
+        bucket, above = _crossing(inside, above, total, target, lowest=factor * FINE)
         low, high = bucket_floor(bucket), bucket_floor(bucket + 1)
         while high - low > 1:
             edges = _edges(low, high)
@@ -99,7 +110,7 @@ class Leader:
         return _Found(low, above)
 
     async def _merged(self, read: Callable[[int], Awaitable[Mapping[int, Range]]]) -> dict[int, Range]:
-        by_lane = await asyncio.gather(*(read(lane) for lane in self._lanes))
+        by_lane = await self._ask(read)
         self.moved_bytes += RANGE_BYTES * sum(len(ranges) for ranges in by_lane)
         merged: dict[int, Range] = {}
         for ranges in by_lane:
@@ -109,13 +120,23 @@ class Leader:
                     merged[key] = Range(known.count + part.count, known.total + part.total)
         return merged
 
+    async def _ask(self, read: Callable[[int], Awaitable[T]]) -> Sequence[T]:
+        """Ask every lane, side by side; one alone needs no tasks."""
+        if len(self._lanes) == 1:
+            return [await read(0)]
+        return await asyncio.gather(*(_answer(read, lane) for lane in self._lanes))
+
     async def _parts(self, edges: Sequence[int]) -> list[Range]:
-        by_lane = await asyncio.gather(*(self._board.parts(lane, edges) for lane in self._lanes))
+        by_lane = await self._ask(lambda lane: self._board.parts(lane, edges))
         self.moved_bytes += RANGE_BYTES * sum(len(parts) for parts in by_lane)
         return [
             Range(sum(part.count for part in parts), sum(part.total for part in parts))
             for parts in zip(*by_lane, strict=True)
         ]
+
+
+async def _answer(read: Callable[[int], Awaitable[T]], lane: int) -> T:
+    return await read(lane)
 
 
 def _all_live(summaries: Sequence[LaneSummary], lanes: int) -> bool:
