@@ -62,7 +62,10 @@ class DemoScreen:
             self._console.print(rendered(self._shown, width, height), height=height)
 
     def show(self, frame: DemoFrame) -> None:
-        """Put the frame on the terminal, in whatever size it has now."""
+        """Put the frame on the terminal, in whatever size it has now.
+
+        Drawing takes 10 to 30 ms: twice a second is plenty, and in a thread where an event loop must not wait.
+        """
         self._shown = frame
         width, height = self._console.size
         self._live.update(rendered(frame, width, height), refresh=True)
@@ -129,8 +132,9 @@ def _last_changes(frame: DemoFrame, columns: int, rows: int) -> RenderableType:
         table.add_column(no_wrap=True, style=QUIET)
         table.add_column(no_wrap=True, justify="right", style=QUIET)
     for change in frame.last_changes[:rows]:
-        beside = (change.cause, _milliseconds(change.latency_ms)) if is_wide else ()
-        table.add_row(change.customer, _move(change), Text(change.reason), *beside)
+        beside = (Text(change.cause), _milliseconds(change.latency_ms)) if is_wide else ()
+        # As Text, for a customer's id may look like markup.
+        table.add_row(Text(change.customer), _move(change), Text(change.reason), *beside)
     body = table if frame.last_changes else Text(WAITING[frame.phase], style=QUIET)
     title = Text.assemble(("last changes", "bold"), ("  and why", QUIET))
     return Panel(body, title=title, title_align="left", border_style=QUIET)

@@ -1,5 +1,6 @@
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -94,6 +95,15 @@ def test_a_long_reason_takes_another_line_and_is_not_cut() -> None:
 
     assert len(lines) > 1
     assert "indeed" in lines[-1]
+
+
+def test_an_id_that_looks_like_markup_is_shown_as_it_is() -> None:
+    odd = replace(ROSE, customer="[bold]c[/]", cause="[red]")
+
+    text = "\n".join(drawn(replace(LIVE, last_changes=(odd,)), 100, 30))
+
+    assert "[bold]c[/]" in text
+    assert "[red]" in text
 
 
 @pytest.mark.parametrize(
