@@ -20,8 +20,13 @@ REMEMBERED_MESSAGES = 1_000
 _STANDARD_FIELDS = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
 
-def set_up_logging(level: LogLevel, form: LogFormat, stream: TextIO | None = None) -> None:
-    """Send every log line of the process to `stream` (standard error), in this form and from this level on."""
+def set_up_logging(
+    level: LogLevel, form: LogFormat, stream: TextIO | None = None, *, vendors: int = logging.WARNING
+) -> None:
+    """Send every log line of the process to `stream` (standard error), in this form and from this level on.
+
+    Libraries are heard from `vendors` on, and on every level when debugging.
+    """
     target = sys.stderr if stream is None else stream
     is_text = form is LogFormat.TEXT or (form is LogFormat.AUTO and target.isatty())
     handler = logging.StreamHandler(target)
@@ -30,9 +35,8 @@ def set_up_logging(level: LogLevel, form: LogFormat, stream: TextIO | None = Non
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    vendor_level = logging.DEBUG if level is LogLevel.DEBUG else logging.WARNING
     for name in NOISY_LOGGERS:
-        logging.getLogger(name).setLevel(vendor_level)
+        logging.getLogger(name).setLevel(logging.DEBUG if level is LogLevel.DEBUG else vendors)
 
 
 class RepeatFilter(logging.Filter):

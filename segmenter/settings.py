@@ -135,7 +135,7 @@ class Settings(_Section):
         "day. It cannot be changed once lanes are stored.",
     )
     rulebook: Annotated[Path, Expected("the path of a file", "rulebook.yaml")] | None = Field(
-        default=None, description="File with the rules in force; none: the rules of docs/rulebook.md's defaults."
+        default=None, description="File with the rules in force; none: the defaults in docs/rulebook.md."
     )
     topics: Topics = Field(default=Topics(), description="Names of the topics and how each input topic is read.")
 

@@ -75,13 +75,15 @@ def settings_of(model: type[BaseModel] = Settings, above: Name = ()) -> Iterator
 
 def written_settings(settings: Settings) -> dict[str, str]:
     """Return every setting with its value as text, without secrets: for the log line of a start."""
-    written = {}
-    for name, _ in settings_of():
-        value: object = settings
-        for part in name:
-            value = getattr(value, part)
-        written[".".join(name)] = shown_value(value)
-    return written
+    return {".".join(name): shown_value(value_of(settings, name)) for name, _ in settings_of()}
+
+
+def value_of(settings: Settings, name: Name) -> object:
+    """Return the value of a setting."""
+    value: object = settings
+    for part in name:
+        value = getattr(value, part)
+    return value
 
 
 def variable_of(name: Name) -> str:
@@ -128,11 +130,10 @@ class _Sources:
     def fault_of(self, name: Name, found: object) -> str:
         """Return the fault of a value that cannot be read."""
         expected = expectation_of(self._field_by_name[name])
-        shown = (
-            without_credentials(found) if name == ("redis_url",) and isinstance(found, str) else shown_value(found)
-        )
-        fix = f"write {self._assignment(name, expected.example)}, for example"
-        return f"{self.place_of(name)}: found {shown!r}, expected {expected.form}; {fix}"
+        default = value_of(Settings(), name)
+        example = expected.example if default is None else shown_value(default)
+        fix = f"write {self._assignment(name, example)}, {'for example' if default is None else 'the default'}"
+        return f"{self.place_of(name)}: found {_found(name, found)}, expected {expected.form}; {fix}"
 
     def place_of(self, name: Name) -> str:
         """Return where a setting was set, or could be."""
@@ -146,12 +147,20 @@ class _Sources:
         return f"{name[-1]} = {example if example.isdigit() or example in {'true', 'false'} else json.dumps(example)}"
 
 
+def _found(name: Name, value: object) -> str:
+    if isinstance(value, dict | list):
+        return "a section" if isinstance(value, dict) else "a list"
+    shown = shown_value(value)
+    return repr(without_credentials(shown) if name == ("redis_url",) else shown)
+
+
 def _unknown(name: str, known: Collection[str]) -> str:
     inside = [longer for longer in known if longer.startswith((f"{name}.", f"{name}{DELIMITER}"))]
     if inside:
         return f"{name}: is a section, not a setting; set {inside[0]}, for example"
-    if close := get_close_matches(name, known, n=1):
-        return f"{name}: no such setting; did you mean {close[0]}?"
+    bare = {longer.removeprefix(PREFIX): longer for longer in known}
+    if close := get_close_matches(name.removeprefix(PREFIX), bare, n=1):
+        return f"{name}: no such setting; did you mean {bare[close[0]]}?"
     return f"{name}: no such setting; remove it, docs/settings.md lists all there are"
 
 

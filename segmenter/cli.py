@@ -1,0 +1,68 @@
+"""The command `segmenter`: which commands there are, and what users see when one fails."""
+
+import asyncio
+import logging
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from segmenter import __version__
+from segmenter.commands import customer, demo, publish, rejected, rulebook, schemas, simulate, topics, worker
+from segmenter.commands.shared import ExitCode
+from segmenter.errors import ConfigurationError, SegmenterError, TransientError
+
+log = logging.getLogger(__name__)
+
+# Plain help: drawing boxes would double the time until it stands there.
+app = typer.Typer(
+    name="segmenter",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    epilog="Example: segmenter demo",
+    help="Customer segments that move to the second, exactly once, with the reason.",
+)
+
+
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    """Customer segments that move to the second, exactly once, with the reason."""
+
+
+for module in (demo, worker, topics, publish, simulate, customer, rulebook, schemas, rejected):
+    module.register(app)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command; what fails is told in sentences and by the exit code, never by a traceback."""
+    try:
+        app(args=arguments)
+    except ConfigurationError as error:
+        _fail("\n".join(error.faults), ExitCode.WRONG_USE)
+    except (TransientError, ConnectionError) as error:
+        _fail(str(error), ExitCode.UNREACHABLE)
+    except SegmenterError as error:
+        _fail(str(error), ExitCode.FAULTS)
+    except asyncio.CancelledError:
+        _fail("interrupted", ExitCode.INTERRUPTED)
+    except Exception as error:  # noqa: BLE001 - the top of the process: a user gets a sentence
+        _fail(f"unexpected {type(error).__name__}: {error}; SEGMENTER_LOG_LEVEL=debug shows where", ExitCode.FAULTS)
+
+
+def _fail(sentences: str, code: ExitCode) -> None:
+    log.debug("command_failed", exc_info=True)
+    typer.echo(sentences, err=True)
+    sys.exit(code)

@@ -1,0 +1,43 @@
+"""`segmenter customer`: where one customer stands, and since when."""
+
+from typing import Annotated
+
+import typer
+
+from segmenter.commands.shared import AsJson, ConfigFile, ExitCode, say, say_json, say_table, settings_from
+
+
+def register(parent: typer.Typer) -> None:
+    """Add the command to its parent."""
+    parent.command(short_help="Show where one customer stands.", epilog="Example: segmenter customer c-42")(customer)
+
+
+def customer(
+    identity: Annotated[
+        str, typer.Argument(metavar="ID", help="The customer's id; shop/ID where events name a shop.")
+    ],
+    config: ConfigFile = None,
+    json: AsJson = False,
+) -> None:
+    """Show a customer's segments, numbers and next deadline, as stored at this moment.
+
+    Ends with 1 when nobody is known by this id, and with 3 when Redis does not answer.
+    """
+    from segmenter.wiring.customers import find_customer, shown
+
+    settings = settings_from(config)
+    found = find_customer(settings, identity)
+    if found is None:
+        if json:
+            say_json(None)
+        typer.echo(f"nobody is known as {identity} in namespace {settings.namespace}", err=True)
+        raise typer.Exit(ExitCode.FAULTS)
+    view = shown(found)
+    if json:
+        say_json(view)
+        return
+    say(f"{view['customer_id']}, home lane {view['lane']}")
+    segments = [(name, at["segment"], at["since"], at["announced"]) for name, at in view["segments"].items()]
+    say_table(("dimension", "segment", "since", "announced"), segments)
+    facts = {**view["traits"], **view["ledger"], **view["state"]}
+    say_table(("fact", "value"), [(name, "-" if value is None else str(value)) for name, value in facts.items()])

@@ -1,0 +1,89 @@
+"""What commands share: common options, exit codes, and how results and progress are shown.
+
+Everything heavy is imported where it is used, so that `--help` answers at once.
+"""
+
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from enum import IntEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import typer
+
+if TYPE_CHECKING:
+    from segmenter.settings import Settings
+
+
+class ExitCode(IntEnum):
+    """What a command ends with; docs/cli.md explains them."""
+
+    DONE = 0
+    FAULTS = 1
+    WRONG_USE = 2
+    UNREACHABLE = 3
+    INTERRUPTED = 130
+
+
+ConfigFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE.toml", help="Settings from this file; SEGMENTER_* variables win over it."),
+]
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
+
+
+def settings_from(config: Path | None, *, is_service: bool = False) -> "Settings":
+    """Read the settings and send log lines where they say.
+
+    Only a service lets its libraries log: a command tells in a sentence what went wrong.
+    """
+    from segmenter.logs import set_up_logging
+    from segmenter.settings_reader import read_settings
+
+    settings = read_settings(config)
+    vendors = logging.WARNING if is_service else logging.CRITICAL
+    set_up_logging(settings.log_level, settings.log_format, vendors=vendors)
+    return settings
+
+
+def say(line: str) -> None:
+    """Print one line of a result."""
+    typer.echo(line)
+
+
+def say_json(result: Json) -> None:
+    """Print a result, or one of a stream of results, as one line of JSON."""
+    typer.echo(json.dumps(result, ensure_ascii=False))
+
+
+def say_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, wide: Sequence[str] = ()) -> None:
+    """Print a table; off a terminal no column is cut. Columns in `wide` fold, the others keep their width."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column, no_wrap=column not in wide, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    console = Console(width=None if sys.stdout.isatty() else 10_000, markup=False, highlight=False)
+    console.print(table)
+
+
+@contextmanager
+def progress_of(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """Give a function that is told how much is done so far; it draws a bar when a terminal is there."""
+    if not sys.stderr.isatty():
+        yield lambda done: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda done: progress.update(task, completed=done)

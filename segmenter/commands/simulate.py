@@ -1,0 +1,66 @@
+"""`segmenter simulate`: what would have been published for a file of events."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from segmenter.commands.shared import AsJson, progress_of, say, say_json, say_table, settings_from
+
+
+def register(parent: typer.Typer) -> None:
+    """Add the command to its parent."""
+    parent.command(
+        short_help="Work off a file of events without any server.",
+        epilog="Example: segmenter simulate examples/events/first-day.jsonl --until 2026-07-01T00:00:00Z --changes -",
+    )(simulate)
+
+
+def simulate(
+    events: Annotated[str, typer.Argument(metavar="EVENTS", help="JSON Lines, .gz too; - is standard input.")],
+    rulebook: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="The rules to apply; otherwise those of the settings."),
+    ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option(metavar="INSTANT", help="Let time pass up to this instant, and leave out what happens later."),
+    ] = None,
+    changes: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write every change here; - prints them.")
+    ] = None,
+    memberships: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write where each customer ends here; - prints them.")
+    ] = None,
+    json: AsJson = False,
+) -> None:
+    """Work off a file of events on a virtual clock, with neither Kafka nor Redis, and count what moves.
+
+    The engine is the one of the workers; the lines written are the values that they would have published.
+    """
+    from segmenter.wiring.simulation import SimulationOptions, instant_in, size_of
+    from segmenter.wiring.simulation import simulate as run
+
+    settings = settings_from(None)
+    options = SimulationOptions(
+        events=events,
+        rulebook=rulebook,
+        until=None if until is None else instant_in(until),
+        changes=changes,
+        memberships=memberships,
+    )
+    with progress_of("simulating", size_of(events)) as progress:
+        result = run(options, settings, progress)
+    # What was asked for on standard output is not mixed with a summary.
+    if "-" in {changes, memberships}:
+        return
+    if json:
+        say_json(result.as_json())
+        return
+    say(f"{result.events} events, {result.changes} changes, {result.customers} customers, up to {result.until}")
+    say_table(
+        ("dimension", "segment", "customers"),
+        [(dimension, segment, str(count)) for (dimension, segment), count in sorted(result.sizes.items())],
+    )
+    for reason, count in sorted(result.rejected.items()):
+        say(f"{count} rejected: {reason}")
