@@ -1,0 +1,1 @@
+"""The core, rule by rule: no loop, no mock, no sleep."""
