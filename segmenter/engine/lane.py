@@ -262,8 +262,6 @@ class Lane:
         self.state = state_after(self.state, commit)
         if commit.pages:
             self._publish(commit.pages)
-        if commit.sizes:
-            recorder.sizes(self.state.lane, self.state.sizes)
 
     async def _note_progress(self, work: _Work, writes: Sequence[ProfileWrite]) -> None:
         """Remember when to look at the queue of deadlines again, and whether there is more to do at once."""

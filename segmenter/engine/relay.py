@@ -14,7 +14,7 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 
 from segmenter.domain.instants import SECOND, Instant
 from segmenter.engine.backlog import Backlog
@@ -25,6 +25,7 @@ from segmenter.ports import (
     LaneLog,
     LaneState,
     LaneStore,
+    OutboxEntry,
     OutboxPage,
     Output,
     OutputLog,
@@ -96,10 +97,19 @@ class Relay:
     async def take_over(self, reconcile: Reconciler) -> LaneState:
         """Fence, reconcile and open; return the lane's state as it then is.
 
-        Raises OwnershipError when the lane is not ours any more, TransientError when it may be tried again.
+        Raises OwnershipError when the lane is not ours any more, and TransientError when it may be tried again after
+        a pause: a server did not answer in time, or another owner came between.
         """
         taken = await self._take(reconcile)
         return taken.state
+
+    async def renew_token(self, new: Token, version: int) -> bool:
+        """Go on under a token of a newer generation, if token and version are still ours; tell whether."""
+        async with self._marking:
+            is_ours = await self._store.renew(self._takeover.lane, self._takeover.token, new, version)
+            if is_ours:
+                self._takeover.token = new
+            return is_ours
 
     def enqueue(self, pages: Sequence[OutboxPage]) -> None:
         """Publish the pages of a stored commit after all before them."""
@@ -157,12 +167,12 @@ class Relay:
         if self._log is None:
             raise InvariantError("the relay was to send without a hold on its log")
         entries = [entry for page in pages for entry in page.entries]
+        published = _numbered_on(self._published, entries)
         started = time.perf_counter()
         await self._log.send(entries)
         self._recorder.spent("relay", time.perf_counter() - started)
         self._pause_s, self._was_fenced = FIRST_PAUSE_S, False
-        for entry in entries:
-            self._published[entry.output] = entry.lane_seq
+        self._published = published
         self._unmarked += len(entries)
         self._backlog.drop(len(pages))
         now = self._clock.now()
@@ -234,7 +244,7 @@ class Relay:
             self._log = taken.log
             self._published = dict(taken.published)
             self._unmarked = 0
-            self._backlog.begin(taken.pages, taken.state.next_page)
+            self._backlog.begin(taken.pages, taken.next_page)
         self._renew_at = time.monotonic() + random.uniform(*RENEW_AFTER_S)
         self._note_backlog()
         return taken
@@ -267,3 +277,13 @@ class Relay:
         self._recorder.outbox(
             self._takeover.lane, entries=backlog.entries, size_bytes=backlog.size_bytes, age_s=age_s
         )
+
+
+def _numbered_on(published: Mapping[Output, int], entries: Sequence[OutboxEntry]) -> dict[Output, int]:
+    """Return the highest numbers after these entries; raises InvariantError where one is left out or repeated."""
+    highest = dict(published)
+    for entry in entries:
+        if entry.lane_seq != highest[entry.output] + 1:
+            raise InvariantError(f"{entry.output} {entry.lane_seq} was to follow {highest[entry.output]}")
+        highest[entry.output] = entry.lane_seq
+    return highest

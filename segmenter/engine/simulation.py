@@ -55,8 +55,15 @@ class Simulation:
             arrivals = [(step.decoded, step.record) for step in chunk]
             await self._lane.advance(Reading(arrivals=arrivals, positions=self._position(arrivals)), 0, self._now)
             await self._renew_boundary()
+            await self._acknowledge()
         await self._pass_time(until())
         await self._renew_boundary()
+
+    async def _acknowledge(self) -> None:
+        """Let the store forget what was published."""
+        state = self._lane.state
+        published = {output: number - 1 for output, number in state.next_seq.items()}
+        await self._services.store.acknowledge(0, SIMULATOR, published, state.next_page)
 
     def _position(self, arrivals: Sequence[tuple[Decoded, Record]]) -> dict[str, int]:
         record = arrivals[-1][1]

@@ -67,11 +67,15 @@ Reconciler: TypeAlias = Callable[[LaneState, Mapping[Output, Sequence[LoggedReco
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """The result: an opened log, the state as stored, what is left to publish, and what is published."""
+    """The result: an opened log, the state as stored, what is left to publish, and what is published.
+
+    `pages` are read up to `next_page`; where the engine is at work, `state` may have come further since.
+    """
 
     log: LaneLog
     state: LaneState
     pages: Sequence[OutboxPage]
+    next_page: int
     published: Mapping[Output, int]
 
 
@@ -122,10 +126,10 @@ class Takeover:
             raise RewoundError(f"lane {self.lane}: the log is ahead of the store on {', '.join(facts)}")
         else:
             await self._store_facts(state, published, first_page, await reconcile(state, facts))
-        state = await self.own_state()
-        _check_numbers(self.lane, state, pages, published)
+        reconciled = await self.own_state()
+        _check_numbers(self.lane, reconciled, pages, published)
         await lane_log.open()
-        return Taken(log=lane_log, state=state, pages=pages, published=published)
+        return Taken(log=lane_log, state=reconciled, pages=pages, next_page=state.next_page, published=published)
 
     async def _facts(
         self, lane_log: LaneLog, state: LaneState, tails: Mapping[Output, Tail]

@@ -1,0 +1,279 @@
+"""The engine of one worker: the lanes and repartition tasks the group gave it, fed by the stream's polls.
+
+What is durable is what the store holds; everything here can be lost at any moment. A lane that is in trouble
+pauses alone. The owner of lane 0 also leads: it computes the boundaries of all lanes.
+"""
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Collection, Coroutine, Mapping
+
+from segmenter.domain.instants import MILLISECOND, SECOND, Instant
+from segmenter.engine.holder import LaneHolder, Workshop
+from segmenter.engine.intake import EngineStatus, LaneCondition, Place, Poll
+from segmenter.engine.leader import Leader
+from segmenter.engine.repartition import RepartitionTask, Stage
+from segmenter.engine.terms import Terms
+from segmenter.errors import OwnershipError, SegmenterError, TransientError
+from segmenter.ports import GlobalBoard, LaneOwnership, Recorder
+from segmenter.ports import LaneCondition as Shown
+
+BOARD_EVERY_S = 1.0
+HEARTBEAT_EVERY_S = 60.0
+LAG_EVERY_S = 1.0
+# One loss right after a rebalance is a race; two in a minute are another process under our name.
+LOSSES_WITHIN_S = 60.0
+DRAIN_S = 5.0
+
+log = logging.getLogger(__name__)
+
+
+class Engine:
+    """Takes polls and works them off. Made once a process; all of it runs in one event loop."""
+
+    def __init__(self, workshop: Workshop, stage: Stage, board: GlobalBoard, ownership: LaneOwnership) -> None:
+        self._workshop = workshop
+        self._terms: Terms = workshop.terms
+        self._recorder: Recorder = workshop.services.recorder
+        self._stage = stage
+        self._board = board
+        self._ownership = ownership
+        self._holders: dict[int, LaneHolder] = {}
+        self._keepers: dict[int, asyncio.Task[None]] = {}
+        self._tasks: dict[Place, RepartitionTask] = {}
+        self._stopped_places: dict[Place, str] = {}
+        self._generation: int | None = None
+        self._is_revoked = True
+        self._last_poll_at: Instant | None = None
+        self._last_lost_at: float | None = None
+        self._is_store_reachable = True
+        self._lag_told_at = 0.0
+        self._background: asyncio.Task[None] | None = None
+        self._errands: set[asyncio.Task[None]] = set()
+        self.fatal: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Ends with the error that must end this process."""
+
+    async def start(self) -> None:
+        """Begin the work that goes on beside polls: leading, heartbeats, the boundary in force."""
+        self._background = asyncio.create_task(self._look_after(), name="engine")
+
+    async def stop(self) -> None:
+        """Publish what is stored, and let go of everything."""
+        self._is_revoked = True
+        await asyncio.gather(*(holder.drain(DRAIN_S) for holder in self._holders.values()))
+        for lane in list(self._holders):
+            await self._let_go(lane)
+        errands = [*self._errands, *([self._background] if self._background else [])]
+        for errand in errands:
+            errand.cancel()
+        await asyncio.gather(*errands, return_exceptions=True)
+
+    def intake(self) -> Mapping[Place, int]:
+        """Return what to read now, and from where."""
+        if self._is_revoked:
+            return {}
+        offsets = {place: task.position for place, task in self._tasks.items()}
+        for holder in self._holders.values():
+            offsets.update(holder.intake())
+        return {place: offset for place, offset in offsets.items() if place not in self._stopped_places}
+
+    def positions(self) -> Mapping[Place, int]:
+        """Return what is stored, for tools that show lag."""
+        return {place: offset for place, offset in self.intake().items() if offset}
+
+    async def assigned(self, generation: int, partitions: Collection[Place]) -> None:
+        """Keep what stays, let go of what went, begin to take what came."""
+        self._generation = generation
+        lanes = {partition for topic, partition in partitions if self._is_home_topic(topic)}
+        for lane in self._holders.keys() - lanes:
+            await self._let_go(lane)
+        await asyncio.gather(*(self._holders[lane].renew(generation) for lane in lanes & self._holders.keys()))
+        for lane in lanes - self._holders.keys():
+            holder = LaneHolder(lane, generation, self._workshop)
+            self._holders[lane] = holder
+            self._keepers[lane] = asyncio.create_task(self._keep(holder), name=f"lane {lane}")
+        await self._begin_tasks({place for place in partitions if place[0] in self._terms.others})
+        self._is_revoked = False
+
+    async def revoked(self) -> None:
+        """Read nothing more until the next assignment; lanes that stay ours are renewed then."""
+        self._is_revoked = True
+
+    async def take(self, poll: Poll) -> None:
+        """Work a poll off, all lanes and tasks side by side."""
+        now = self._workshop.clock.now()
+        self._last_poll_at = now
+        if self._is_revoked:
+            return
+        async with asyncio.TaskGroup() as group:
+            for holder in self._holders.values():
+                places = holder.places()
+                records = {place: poll.records[place] for place in places if place in poll.records}
+                evidence = {place: poll.evidence[place] for place in places if place in poll.evidence}
+                group.create_task(holder.work(records, evidence, now))
+            for place, task in self._tasks.items():
+                group.create_task(self._advance(place, task, poll, now))
+        self._tell_lag(poll, now)
+
+    async def out_of_range(self, place: Place, position: int, log_start: int, log_end: int) -> None:
+        """Stop what reads this partition: its log does not hold what comes next."""
+        topic, partition = place
+        reason = (
+            f"{topic}/{partition} is read up to offset {position}, but its log holds {log_start} to {log_end}: "
+            "unread events were deleted, or the topic was made anew"
+        )
+        self._stopped_places[place] = reason
+        log.error("position_out_of_range", extra={"source": f"{topic}/{partition}", "reason": reason})
+        if self._is_home_topic(topic) and partition in self._holders:
+            self._holders[partition].stop(reason)
+
+    def status(self) -> EngineStatus:
+        """Return what the health page shows."""
+        return EngineStatus(
+            generation=self._generation,
+            lanes={lane: holder.condition for lane, holder in self._holders.items()},
+            reasons={lane: holder.reason for lane, holder in self._holders.items() if holder.reason},
+            is_store_reachable=self._is_store_reachable,
+            last_poll_at=self._last_poll_at,
+        )
+
+    def note_lost(self, lane: int) -> None:
+        """Ask the group anew who owns what; lost again within a minute, this process ends."""
+        now = time.monotonic()
+        if self._last_lost_at is not None and LOSSES_WITHIN_S > now - self._last_lost_at > BOARD_EVERY_S:
+            self._end(OwnershipError(f"lane {lane} was lost twice within {LOSSES_WITHIN_S:.0f} s to another owner"))
+            return
+        self._last_lost_at = now
+        self._errand(self._ownership.rejoin(), "rejoin")
+
+    def _errand(self, work: Coroutine[None, None, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._errands.add(task)
+        task.add_done_callback(self._errands.discard)
+
+    def _is_home_topic(self, topic: str) -> bool:
+        return topic in self._terms.direct or (topic == self._terms.rekeyed and bool(self._terms.others))
+
+    async def _keep(self, holder: LaneHolder) -> None:
+        try:
+            await holder.keep()
+        except SegmenterError as error:
+            self._end(error)
+
+    def _end(self, error: Exception) -> None:
+        if not self.fatal.done():
+            self.fatal.set_exception(error)
+
+    async def _let_go(self, lane: int) -> None:
+        """End the hold on a lane. Never raises: it is not ours any more."""
+        holder, keeper = self._holders.pop(lane), self._keepers.pop(lane)
+        keeper.cancel()
+        await asyncio.gather(keeper, return_exceptions=True)
+        for topic, partition in holder.places():
+            self._recorder.forget_source(topic, partition)
+
+    async def _begin_tasks(self, places: Collection[Place]) -> None:
+        """Take up the repartition tasks of these partitions where they were left."""
+        for place in self._tasks.keys() - set(places):
+            del self._tasks[place]
+            self._recorder.forget_source(*place)
+        for place in set(places) - self._tasks.keys():
+            self._errand(self._begin_task(place), f"task {place[0]}/{place[1]}")
+
+    async def _begin_task(self, place: Place) -> None:
+        source = f"{place[0]}/{place[1]}"
+        while True:
+            try:
+                position = await self._stage.tasks.position(source)
+                if position is None:
+                    position = (await self._workshop.sources.beginnings([place]))[place]
+                    await self._stage.tasks.advance(source, position)
+                self._tasks[place] = RepartitionTask(*place, position, self._stage)
+            except TransientError as error:
+                log.warning("task_paused", extra={"source": source, "reason": str(error)})
+                await asyncio.sleep(1)
+            else:
+                return
+
+    async def _advance(self, place: Place, task: RepartitionTask, poll: Poll, now: Instant) -> None:
+        """Let a task forward its part of a poll; a server that is away makes it read the rest again."""
+        try:
+            await task.advance(poll.records.get(place, ()), poll.evidence.get(place), now)
+        except (TransientError, OwnershipError) as error:
+            log.warning("task_paused", extra={"source": task.source, "reason": str(error)})
+            self._tasks.pop(place, None)
+            self._errand(self._begin_task(place), f"task {task.source}")
+
+    def _tell_lag(self, poll: Poll, now: Instant) -> None:
+        if time.monotonic() < self._lag_told_at + LAG_EVERY_S:
+            return
+        self._lag_told_at = time.monotonic()
+        for (topic, partition), seen in poll.evidence.items():
+            unread = max(0, (seen.end or 0) - seen.position)
+            read = poll.records.get((topic, partition))
+            age = (now - read[-1].timestamp * MILLISECOND) / SECOND if unread and read else 0.0
+            self._recorder.lag(topic, partition, records=unread, age_s=max(0.0, age))
+
+    async def _look_after(self) -> None:
+        """Once a second: lead, offer the boundary in force to all lanes, report; now and then a heartbeat."""
+        leader: tuple[str, Leader] | None = None
+        beaten_at = time.monotonic()
+        while True:
+            try:
+                leader = await self._lead(leader)
+                await self._offer_boundary()
+                if time.monotonic() - beaten_at >= HEARTBEAT_EVERY_S:
+                    beaten_at = time.monotonic()
+                    await self._beat()
+                self._is_store_reachable = True
+            except TransientError as error:
+                self._is_store_reachable = False
+                log.warning("store_unreachable", extra={"reason": str(error)})
+            except OwnershipError as error:
+                log.warning("not_leading", extra={"reason": str(error)})
+            self._tell_conditions()
+            await asyncio.sleep(BOARD_EVERY_S)
+
+    async def _lead(self, leader: tuple[str, Leader] | None) -> tuple[str, Leader] | None:
+        """Hold a round while lane 0 is ours."""
+        holder = self._holders.get(0)
+        lane = None if holder is None else holder.lane
+        if lane is None:
+            return None
+        owner = str(lane.token)
+        if leader is None or leader[0] != owner:
+            rule = self._terms.rulebook.value
+            leader = owner, Leader(self._board, lane.token, self._terms.partitions, rule, self._recorder)
+        await leader[1].round()
+        return leader
+
+    async def _offer_boundary(self) -> None:
+        if not self._holders:
+            return
+        boundary = await self._board.boundary()
+        for holder in self._holders.values():
+            holder.offered = boundary
+
+    async def _beat(self) -> None:
+        for lane, holder in list(self._holders.items()):
+            if holder.lane is not None:
+                await self._workshop.services.store.heartbeat(lane, holder.lane.token)
+
+    def _tell_conditions(self) -> None:
+        self._recorder.lanes(Counter(_shown(holder) for holder in self._holders.values()))
+        for lane, holder in self._holders.items():
+            if holder.lane is not None:
+                self._recorder.sizes(lane, holder.lane.state.sizes)
+
+
+def _shown(holder: LaneHolder) -> Shown:
+    """Return a lane's condition as the metrics name it."""
+    if holder.condition is LaneCondition.STOPPED:
+        return "stopped"
+    if holder.lane is None:
+        return "takeover"
+    if not holder.intake():
+        return "full"
+    return "live" if holder.lane.state.notes.is_live else "behind"
