@@ -1,6 +1,7 @@
 """The lane store in dicts: what it keeps and refuses is what the Redis adapter keeps and refuses."""
 
 import hashlib
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -24,7 +25,11 @@ from segmenter.ports import (
     Token,
 )
 
+log = logging.getLogger(__name__)
+
 HEARTBEAT_VALID = 10 * MINUTE
+# What Redis can rank exactly; here it is refused too, so that nothing works only in memory.
+REVENUE_LIMIT = 2**53
 
 
 def _day_of(at: Instant) -> int:
@@ -77,6 +82,10 @@ class MemoryLaneStore:
         if is_newer and self._now() - held.heartbeat_at <= HEARTBEAT_VALID:
             return Refused(
                 RefusalKind.NEWER_TOKEN, f"token of lane {lane} is {held.token}, expected {token} or older"
+            )
+        if is_newer:
+            log.warning(
+                "lane_taken_from_silent_owner", extra={"lane": lane, "before": str(held.token), "token": str(token)}
             )
         held.token, held.heartbeat_at = token, self._now()
         self._world.lanes[lane] = held
@@ -151,8 +160,7 @@ class MemoryLaneStore:
     async def outbox(self, lane: int, first: int, count: int) -> list[OutboxPage]:
         """Return stored pages from number `first` on."""
         held = self._lane(lane)
-        start = max(first, held.state.first_page)
-        return [held.pages[number] for number in range(start, min(start + count, held.state.next_page))]
+        return [held.pages[number] for number in range(first, first + count) if number in held.pages]
 
     async def acknowledge(self, lane: int, token: Token, published: Mapping[Output, int], first_page: int) -> bool:
         """Note what was acknowledged and drop the pages before `first_page`."""
@@ -219,6 +227,8 @@ def _check_moves(held: Lane, commit: Commit) -> None:
             held.deadlines.require((write.wake_before, write.customer))
         if write.revenue_before is not None and write.revenue_before != write.revenue_after:
             held.ranks.require((write.revenue_before, write.customer))
+        if write.revenue_after is not None and write.revenue_after >= REVENUE_LIMIT:
+            raise InvariantError(f"ranked revenue is {write.revenue_after}; expected below {REVENUE_LIMIT}")
 
 
 def _write_profiles(held: Lane, commit: Commit, packed: Sequence[bytes | None]) -> None:

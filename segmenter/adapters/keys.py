@@ -1,0 +1,94 @@
+"""Every key in Redis, by what it holds.
+
+All keys of a lane carry the tag `{<namespace>:<lane>}`, so that a cluster keeps them on one node and one script
+may write them together. What all lanes share stands with lane 0. Bounds: no key holds more than 10,000 members
+or 1 MiB; whatever grows with the number of customers is cut into buckets, slices and pages.
+
+| key | type | holds |
+|---|---|---|
+| `{t}:lane` | hash | owner, version, positions of the outbox, notes: all that is small |
+| `{t}:positions`, `:taken`, `:markers` | hash | offset or time by source |
+| `{t}:sizes` | hash | customers by dimension and segment |
+| `{t}:profiles:<bucket>` | hash | packed profile by customer; buckets grow with the lane |
+| `{t}:due`, `:ranks`, `:held` | family of sorted sets | deadlines by day, revenues by log bucket, held customers |
+| `{t}:coarse`, `{t}:fine:<factor of two>` | hash | count and sum of ranked revenues by factor of two, by log bucket |
+| `{t}:outbox:<page>` | string | packed records that wait for the relay |
+| `{0}:boundary`, `{0}:tasks` | hash | the boundary in force; position of each repartition task |
+
+A family is an index of its slices, `<family>`, the highest page of each slice, `<family>:pages`, and the pages
+themselves, `<family>:<slice>:<page>`. `{t}:nothing` never exists (see `lua/token.lua`).
+"""
+
+from zlib import crc32
+
+LEAST_BUCKETS = 64
+HELD_SLICES = 64
+
+
+class LaneKeys:
+    """The keys of one lane."""
+
+    __slots__ = (
+        "coarse",
+        "due",
+        "fine",
+        "held",
+        "lane",
+        "markers",
+        "outbox",
+        "positions",
+        "profiles",
+        "ranks",
+        "sizes",
+        "taken",
+    )
+
+    def __init__(self, namespace: str, lane: int) -> None:
+        tag = f"{{{namespace}:{lane}}}"
+        self.lane = f"{tag}:lane"
+        self.positions = f"{tag}:positions"
+        self.taken = f"{tag}:taken"
+        self.markers = f"{tag}:markers"
+        self.sizes = f"{tag}:sizes"
+        self.profiles = f"{tag}:profiles:"
+        self.due = f"{tag}:due"
+        self.ranks = f"{tag}:ranks"
+        self.held = f"{tag}:held"
+        self.coarse = f"{tag}:coarse"
+        self.fine = f"{tag}:fine:"
+        self.outbox = f"{tag}:outbox:"
+
+
+def boundary_key(namespace: str) -> str:
+    """Return the key of the boundary in force."""
+    return f"{{{namespace}:0}}:boundary"
+
+
+def tasks_key(namespace: str) -> str:
+    """Return the key of the positions of all repartition tasks."""
+    return f"{{{namespace}:0}}:tasks"
+
+
+def halved_bucket(buckets: int) -> int:
+    """Return the bucket that gives half its customers to a new one, when there are this many before."""
+    return buckets - _round(buckets)
+
+
+def bucket_of_customer(customer: bytes, buckets: int) -> int:
+    """Return the bucket that holds a customer's profile (linear hashing).
+
+    With one bucket more only the customers of one bucket move, to the new one.
+    """
+    round_size = _round(buckets)
+    bucket = crc32(customer) % (2 * round_size)
+    return bucket if bucket < buckets else bucket - round_size
+
+
+def held_slice(customer: bytes) -> int:
+    """Return the slice that holds a held customer."""
+    return crc32(customer) % HELD_SLICES
+
+
+def _round(buckets: int) -> int:
+    """Return how many buckets there were when the present round of halving began."""
+    return LEAST_BUCKETS << ((buckets // LEAST_BUCKETS).bit_length() - 1)

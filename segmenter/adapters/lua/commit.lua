@@ -1,0 +1,158 @@
+-- One commit of one lane: everything is checked first, then everything is written, or nothing is.
+--
+-- KEYS: 1 lane, 2 positions, 3 taken, 4 markers, 5 sizes, 6 coarse histogram; families 7 deadlines, 8 ranks,
+-- 9 held; prefixes 10 profiles, 11 fine histograms, 12 outbox pages. What stands under a family or a prefix
+-- is named by what is stored, and carries the lane's tag.
+-- ARGV: token, commit id, version, buckets, first page to keep ('' for all), then sections. A section is the
+-- number of its values, then these; grouped sections are the number of groups, then per group its name and a
+-- section. In order: fields of the lane; positions (source, before or '', after); coarse (bucket:n, +n,
+-- bucket:s, +s …); taken; markers; sizes (name, difference); outbox pages (number, value); grouped: profiles put,
+-- profiles dropped, deadlines removed, deadlines added, ranks removed, ranks added, held removed, held added,
+-- fine.
+-- Reply: 'stored', version, moves whose old place was empty, customers, buckets; or a kind of refusal, found.
+
+local LANE, POSITIONS, TAKEN, MARKERS, SIZES, COARSE = unpack(KEYS, 1, 6)
+local DEADLINES, RANKS, HELD, PROFILES, FINE, OUTBOX = unpack(KEYS, 7, 12)
+local TOKEN, ID, VERSION, BUCKETS, KEEP_FROM = unpack(ARGV, 1, 5)
+-- A sum of revenues beyond it would not fit the 64 bits that HINCRBY counts in.
+local SUM_LIMIT = 2 ^ 62
+
+local at = 6
+
+local function take()
+  at = at + 1
+  return ARGV[at - 1]
+end
+
+-- Returns the first and last place of the next section's values.
+local function section()
+  local count = tonumber(take())
+  at = at + count
+  return at - count, at - 1
+end
+
+local function each_group(visit)
+  for _ = 1, tonumber(take()) do
+    local name = take()
+    local first, last = section()
+    visit(name, first, last)
+  end
+end
+
+local stored = redis.call(
+  'HMGET', LANE, 'token', 'version', 'commit', 'buckets', 'first_page', 'next_page', 'entries', 'bytes', 'customers'
+)
+local token, version, id, buckets = unpack(stored, 1, 4)
+local first_page, next_page = tonumber(stored[5]), tonumber(stored[6])
+local entries, bytes, customers = tonumber(stored[7]), tonumber(stored[8]), tonumber(stored[9])
+
+-- Checks.
+
+local refusal = token_refusal(token, TOKEN)
+if refusal then
+  return { refusal, token or 'none' }
+end
+local next_version = string.format('%.0f', tonumber(VERSION) + 1)
+if version == next_version and id == ID then
+  return { 'stored', version, 0, customers, tonumber(buckets) }
+end
+if version ~= VERSION then
+  return { 'version', version }
+end
+if buckets ~= BUCKETS then
+  return { 'buckets', buckets }
+end
+
+local field_first, field_last = section()
+local position_first, position_last = section()
+for i = position_first, position_last, 3 do
+  local found = redis.call('HGET', POSITIONS, ARGV[i]) or ''
+  if found ~= ARGV[i + 1] then
+    return { 'position', ARGV[i], found, ARGV[i + 1] }
+  end
+end
+local coarse_first, coarse_last = section()
+for i = coarse_first, coarse_last, 4 do
+  local total = tonumber(redis.call('HGET', COARSE, ARGV[i + 2]) or 0) + tonumber(ARGV[i + 3])
+  if math.abs(total) > SUM_LIMIT then
+    return { 'sum', ARGV[i + 2], string.format('%.0f', total) }
+  end
+end
+local taken_first, taken_last = section()
+local marker_first, marker_last = section()
+local size_first, size_last = section()
+local page_first, page_last = section()
+if page_first < page_last and tonumber(ARGV[page_first]) ~= next_page then
+  return { 'page', stored[6], ARGV[page_first] }
+end
+local keep_from = math.max(first_page, math.min(tonumber(KEEP_FROM) or 0, next_page))
+for page = first_page, keep_from - 1 do
+  local dropped_entries, dropped_bytes = page_load(redis.call('GETRANGE', OUTBOX .. page, 0, 7))
+  entries, bytes = entries - dropped_entries, bytes - dropped_bytes
+end
+for i = page_first, page_last, 2 do
+  local new_entries, new_bytes = page_load(ARGV[i + 1])
+  entries, bytes = entries + new_entries, bytes + new_bytes
+end
+
+-- Writes. The first one is refused by a full Redis, and with it the whole script.
+
+redis.call(
+  'HSET', LANE, 'version', next_version, 'commit', ID, 'first_page', keep_from, 'entries', entries, 'bytes', bytes,
+  'next_page', next_page + math.floor((page_last - page_first + 1) / 2), unpack(ARGV, field_first, field_last)
+)
+for i = position_first, position_last, 3 do
+  redis.call('HSET', POSITIONS, ARGV[i], ARGV[i + 2])
+end
+call_sliced('HSET', TAKEN, taken_first, taken_last)
+call_sliced('HSET', MARKERS, marker_first, marker_last)
+for i = size_first, size_last, 2 do
+  if redis.call('HINCRBY', SIZES, ARGV[i], ARGV[i + 1]) == 0 then
+    redis.call('HDEL', SIZES, ARGV[i])
+  end
+end
+for i = page_first, page_last, 2 do
+  redis.call('SET', OUTBOX .. ARGV[i], ARGV[i + 1])
+end
+for page = first_page, keep_from - 1 do
+  redis.call('UNLINK', OUTBOX .. page)
+end
+
+-- Adds (bucket:n, +n, bucket:s, +s) to a histogram and forgets buckets that have become empty.
+local function count_in(key, first, last)
+  for i = first, last, 4 do
+    local is_empty = redis.call('HINCRBY', key, ARGV[i], ARGV[i + 1]) == 0
+    redis.call('HINCRBY', key, ARGV[i + 2], ARGV[i + 3])
+    if is_empty then
+      redis.call('HDEL', key, ARGV[i], ARGV[i + 2])
+    end
+  end
+end
+
+local missing = 0
+
+local function move(family)
+  local highest = highest_pages(family)
+  each_group(function(slice, first, last)
+    missing = missing + paged_remove(family, slice, first, last, highest)
+  end)
+  each_group(function(slice, first, last)
+    paged_add(family, slice, first, last, highest)
+  end)
+end
+
+count_in(COARSE, coarse_first, coarse_last)
+each_group(function(bucket, first, last)
+  customers = customers + call_sliced('HSET', PROFILES .. bucket, first, last)
+end)
+each_group(function(bucket, first, last)
+  customers = customers - call_sliced('HDEL', PROFILES .. bucket, first, last)
+end)
+redis.call('HSET', LANE, 'customers', customers)
+move(DEADLINES)
+move(RANKS)
+move(HELD)
+each_group(function(coarse, first, last)
+  count_in(FINE .. coarse, first, last)
+end)
+return { 'stored', next_version, missing, customers, tonumber(BUCKETS) }

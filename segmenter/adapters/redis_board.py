@@ -1,0 +1,91 @@
+"""The board in Redis: rankings as small numbers, and the boundary behind a compare-and-set."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from redis.asyncio import Redis
+
+from segmenter.adapters.keys import LaneKeys, boundary_key
+from segmenter.adapters.redis_client import ask, retried
+from segmenter.adapters.redis_scripts import PARTS, PUBLISH
+from segmenter.adapters.redis_state import Fields, pack_boundary, unpack_boundary
+from segmenter.domain.value import Boundary, bucket_of
+from segmenter.ports import LaneSummary, Range, Token
+
+_DIGITS = 26
+
+
+class RedisBoard:
+    """GlobalBoard over redis.asyncio. A lane's numbers are of one moment, those of several lanes are not."""
+
+    def __init__(self, client: Redis, namespace: str, partitions: int) -> None:
+        self._client = client
+        self._namespace = namespace
+        self._keys = [LaneKeys(namespace, lane) for lane in range(partitions)]
+
+    async def summaries(self) -> list[LaneSummary]:
+        """Return a summary of every lane, in one round trip."""
+
+        async def read() -> list[Any]:
+            async with self._client.pipeline(transaction=False) as pipeline:
+                for keys in self._keys:
+                    pipeline.hmget(keys.lane, ["live", "rank_version", "watermark"])
+                return await pipeline.execute()
+
+        return [
+            LaneSummary(
+                lane=lane, is_live=live == b"1", rank_version=int(rank_version or 0), watermark=int(watermark or 0)
+            )
+            for lane, (live, rank_version, watermark) in enumerate(await retried(read))
+        ]
+
+    async def coarse(self, lane: int) -> Mapping[int, Range]:
+        """Return the lane's ranking by factor of two."""
+        fields: Fields = await ask(self._client, "HGETALL", self._keys[lane].coarse)
+        return _ranges(fields)
+
+    async def fine(self, lane: int, coarse: Sequence[int]) -> Mapping[int, Range]:
+        """Return the lane's ranking by bucket, inside these factors of two."""
+
+        async def read() -> list[Any]:
+            async with self._client.pipeline(transaction=False) as pipeline:
+                for factor in coarse:
+                    pipeline.hgetall(f"{self._keys[lane].fine}{factor}")
+                return await pipeline.execute()
+
+        ranges: dict[int, Range] = {}
+        for fields in await retried(read):
+            ranges.update(_ranges(fields))
+        return ranges
+
+    async def parts(self, lane: int, edges: Sequence[int]) -> list[Range]:
+        """Return the ranking between consecutive edges, which lie inside one bucket; one call a page of it."""
+        bucket, page, last_page = bucket_of(edges[0]), 0, 0
+        counts, totals = [0] * (len(edges) - 1), [0] * (len(edges) - 1)
+        while page <= last_page:
+            last_page, *numbers = await PARTS.run(self._client, [self._keys[lane].ranks], [bucket, page, *edges])
+            page += 1
+            for part, (count, high, low) in enumerate(zip(*[iter(numbers)] * 3, strict=True)):
+                counts[part] += count
+                totals[part] += (int(high) << _DIGITS) + int(low)
+        return [Range(count, total) for count, total in zip(counts, totals, strict=True)]
+
+    async def boundary(self) -> Boundary | None:
+        """Return the boundary in force."""
+        key = boundary_key(self._namespace)
+        packed = await ask(self._client, "HGET", key, "packed")
+        return None if packed is None else unpack_boundary(packed)
+
+    async def publish(self, token: Token, boundary: Boundary) -> bool:
+        """Put this boundary in force, if lane 0 is ours and the number before it is in force."""
+        keys = [self._keys[0].lane, boundary_key(self._namespace)]
+        return bool(await PUBLISH.run(self._client, keys, [str(token), boundary.number, pack_boundary(boundary)]))
+
+
+def _ranges(fields: Fields) -> dict[int, Range]:
+    """Return count and sum by bucket from fields `bucket:n` and `bucket:s`."""
+    return {
+        int(name[:-2]): Range(int(count), int(fields[name[:-2] + b":s"]))
+        for name, count in fields.items()
+        if name.endswith(b":n")
+    }

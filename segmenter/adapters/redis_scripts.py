@@ -1,0 +1,41 @@
+"""The Lua scripts: read from `lua/`, each with the shared parts it names, and run by their hash."""
+
+import hashlib
+from collections.abc import Sequence
+from importlib import resources
+from typing import Any
+
+from redis import exceptions
+from redis.asyncio import Redis
+
+from segmenter.adapters.redis_client import call, retried
+
+
+class Script:
+    """One script. A server that does not know it yet is told its text, then it goes by hash."""
+
+    def __init__(self, *files: str) -> None:
+        folder = resources.files("segmenter.adapters").joinpath("lua")
+        self._text = "\n".join(folder.joinpath(f"{file}.lua").read_text() for file in files)
+        self._sha = hashlib.sha1(self._text.encode(), usedforsecurity=False).hexdigest()
+
+    async def run(self, client: Redis, keys: Sequence[str], args: Sequence[bytes | str | int]) -> Any:
+        """Return the script's reply; tried again while trouble may pass, so it must bear to run twice."""
+        return await retried(lambda: self._once(client, keys, args))
+
+    async def _once(self, client: Redis, keys: Sequence[str], args: Sequence[bytes | str | int]) -> Any:
+        try:
+            return await call(client, "EVALSHA", self._sha, len(keys), *keys, *args)
+        except exceptions.NoScriptError:
+            return await call(client, "EVAL", self._text, len(keys), *keys, *args)
+
+
+ACQUIRE = Script("token", "acquire")
+RENEW = Script("token", "renew")
+COMMIT = Script("sliced", "token", "outbox", "paged", "commit")
+ACKNOWLEDGE = Script("token", "outbox", "acknowledge")
+GROW = Script("grow")
+EARLIEST = Script("paged", "earliest")
+BETWEEN = Script("paged", "between")
+PARTS = Script("paged", "parts")
+PUBLISH = Script("publish")

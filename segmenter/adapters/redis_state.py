@@ -1,0 +1,163 @@
+"""The small state of a lane as fields of its hash, and the boundary as text."""
+
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from segmenter.domain.value import Boundary, Marks
+from segmenter.errors import InvariantError
+from segmenter.ports import LaneNotes, LaneState, Output, Sweep, Token
+
+# Stands between dimension and segment; neither holds a control character.
+_BETWEEN = "\x1f"
+
+Fields = Mapping[bytes, bytes]
+
+
+def pack_notes(notes: LaneNotes) -> list[bytes]:
+    """Return the notes as fields and values; what the leader reads of a lane stands in fields of its own."""
+    rest = {
+        "sweep": None if notes.sweep is None else _sweep_form(notes.sweep),
+        "announce_from": notes.announce_from,
+        "recover_upto": dict(notes.recover_upto),
+    }
+    return [
+        *(b"watermark", b"%d" % notes.watermark),
+        *(b"live", b"1" if notes.is_live else b"0"),
+        *(b"rank_version", b"%d" % notes.rank_version),
+        *(b"boundary", b"" if notes.boundary is None else pack_boundary(notes.boundary)),
+        *(b"notes", _json(rest)),
+    ]
+
+
+def unpack_notes(fields: Fields) -> LaneNotes:
+    """Return the notes of a lane's hash."""
+    if b"notes" not in fields:
+        return LaneNotes()
+    rest = json.loads(fields[b"notes"])
+    return LaneNotes(
+        watermark=int(fields[b"watermark"]),
+        is_live=fields[b"live"] == b"1",
+        rank_version=int(fields[b"rank_version"]),
+        boundary=unpack_boundary(fields[b"boundary"]) if fields[b"boundary"] else None,
+        sweep=None if rest["sweep"] is None else _sweep(rest["sweep"]),
+        announce_from=rest["announce_from"],
+        recover_upto=rest["recover_upto"],
+    )
+
+
+# Every commit writes the boundary of its lane, which is the same for minutes.
+@lru_cache(maxsize=64)
+def pack_boundary(boundary: Boundary) -> bytes:
+    """Return a boundary as text."""
+    marks = boundary.marks
+    return _json(
+        {
+            "number": boundary.number,
+            "marks": [marks.a, marks.a_stay, marks.b, marks.b_stay],
+            "ranked": boundary.ranked,
+            "total": boundary.total,
+            "seen": boundary.seen,
+            "shares": boundary.shares,
+            "is_announced": boundary.is_announced,
+        }
+    )
+
+
+def unpack_boundary(packed: bytes) -> Boundary:
+    """Return the boundary that `pack_boundary` packed."""
+    form = json.loads(packed)
+    a, a_stay, b, b_stay = form["marks"]
+    return Boundary(
+        number=form["number"],
+        marks=Marks(a=a, a_stay=a_stay, b=b, b_stay=b_stay),
+        ranked=form["ranked"],
+        total=form["total"],
+        seen=tuple(form["seen"]),
+        shares=tuple((revenue, share) for revenue, share in form["shares"]),
+        is_announced=form["is_announced"],
+    )
+
+
+def pack_outputs(prefix: bytes, number_by_output: Mapping[Output, int]) -> list[bytes]:
+    """Return numbers by output as fields of a lane's hash."""
+    packed = []
+    for output, number in number_by_output.items():
+        packed += [prefix + output.encode(), b"%d" % number]
+    return packed
+
+
+def size_field(place: tuple[str, str]) -> bytes:
+    """Return the field that counts a dimension's segment."""
+    return _BETWEEN.join(place).encode()
+
+
+def unpack_state(lane: int, fields: Fields, mappings: tuple[Fields, Fields, Fields, Fields]) -> LaneState:
+    """Return the state of a lane from its hash, and the hashes of positions, taken, markers and sizes."""
+    positions, taken, markers, sizes = mappings
+    return LaneState(
+        lane=lane,
+        partitions=int(fields.get(b"partitions", 0)),
+        version=int(fields.get(b"version", 0)),
+        positions=_numbers(positions),
+        taken=_numbers(taken),
+        markers=_numbers(markers),
+        notes=unpack_notes(fields),
+        next_seq={output: int(fields.get(b"seq:" + output.encode(), 1)) for output in Output},
+        published={output: int(fields.get(b"published:" + output.encode(), 0)) for output in Output},
+        first_page=int(fields.get(b"first_page", 0)),
+        next_page=int(fields.get(b"next_page", 0)),
+        outbox_entries=int(fields.get(b"entries", 0)),
+        outbox_bytes=int(fields.get(b"bytes", 0)),
+        sizes={_place(field): int(size) for field, size in sizes.items()},
+    )
+
+
+def unpack_token(packed: bytes | None) -> Token | None:
+    """Return the token that `str(token)` gave."""
+    if packed is None:
+        return None
+    generation, colon, nonce = packed.decode().partition(":")
+    if not colon:
+        raise InvariantError(f"token of a lane is {packed!r}; expected generation:nonce")
+    return Token(int(generation), nonce)
+
+
+def _numbers(fields: Fields) -> dict[str, int]:
+    return {name.decode(): int(number) for name, number in fields.items()}
+
+
+def _place(field: bytes) -> tuple[str, str]:
+    dimension, _, segment = field.decode().partition(_BETWEEN)
+    return dimension, segment
+
+
+def _json(form: object) -> bytes:
+    return json.dumps(form, separators=(",", ":")).encode()
+
+
+def _sweep_form(sweep: Sweep) -> dict[str, Any]:
+    return {
+        "low": sweep.low,
+        "high": sweep.high,
+        "cursor": sweep.cursor,
+        "until": sweep.until,
+        "has_wrapped": sweep.has_wrapped,
+        "is_first": sweep.is_first,
+    }
+
+
+def _sweep(form: Mapping[str, Any]) -> Sweep:
+    return Sweep(
+        low=form["low"],
+        high=form["high"],
+        cursor=_pair(form["cursor"]),
+        until=_pair(form["until"]),
+        has_wrapped=form["has_wrapped"],
+        is_first=form["is_first"],
+    )
+
+
+def _pair(form: list[Any] | None) -> tuple[int, str] | None:
+    return None if form is None else (form[0], form[1])
