@@ -8,6 +8,7 @@ from pathlib import Path
 
 import yaml
 
+from segmenter.adapters.codec_currencies import CURRENCIES
 from segmenter.adapters.yaml_nodes import Faults, Section, composed, found_in, scalar_of, section_of
 from segmenter.domain.instants import DAY, MILLISECOND, Span, span_of, span_text
 from segmenter.domain.rulebook import CountsFrom, LifecycleRule, Rulebook, ValueRule
@@ -77,7 +78,7 @@ def _currency(root: Section, faults: Faults) -> str:
         return Rulebook().currency
     text = scalar_of(node)
     if text is None or not _is_currency(text):
-        faults.add(node, "currency", f"found {found_in(node)}, expected a code of three capitals such as EUR")
+        faults.add(node, "currency", f"found {found_in(node)}, expected an ISO 4217 code such as EUR")
         return Rulebook().currency
     return text
 
@@ -93,7 +94,7 @@ def _rates(root: Section, currency: str, faults: Faults) -> Mapping[str, Decimal
     for name, value in section_of(node, "rates", names, faults).entries.items():
         rate = _decimal(value)
         if not _is_currency(name):
-            faults.add(value, f"rates.{name}", "is no currency, expected a code of three capitals such as USD")
+            faults.add(value, f"rates.{name}", "is no currency, expected an ISO 4217 code such as USD")
         elif name == currency:
             faults.add(value, f"rates.{name}", "is the currency of this rulebook, whose rate is 1; remove it")
         elif rate is None or rate <= 0:
@@ -215,4 +216,4 @@ def _decimal(node: yaml.Node) -> Decimal | None:
 
 
 def _is_currency(text: str) -> bool:
-    return re.fullmatch(r"[A-Z]{3}", text) is not None
+    return text in CURRENCIES

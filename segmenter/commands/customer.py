@@ -23,21 +23,22 @@ def customer(
 
     Ends with 1 when nobody is known by this id, and with 3 when Redis does not answer.
     """
-    from segmenter.wiring.customers import find_customer, shown
+    from segmenter.wiring.customers import find_customer, view_of
+    from segmenter.wiring.rules import rulebook_of
 
     settings = settings_from(config)
+    currency = rulebook_of(settings).currency
     found = find_customer(settings, identity)
     if found is None:
-        if json:
-            say_json(None)
         typer.echo(f"nobody is known as {identity} in namespace {settings.namespace}", err=True)
         raise typer.Exit(ExitCode.FAULTS)
-    view = shown(found)
+    view = view_of(found, currency)
     if json:
-        say_json(view)
+        say_json(view.as_json())
         return
-    say(f"{view['customer_id']}, home lane {view['lane']}")
-    segments = [(name, at["segment"], at["since"], at["announced"]) for name, at in view["segments"].items()]
-    say_table(("dimension", "segment", "since", "announced"), segments)
-    facts = {**view["traits"], **view["ledger"], **view["state"]}
-    say_table(("fact", "value"), [(name, "-" if value is None else str(value)) for name, value in facts.items()])
+    say(view.customer_id)
+    say_table(
+        ("dimension", "segment", "since", "announced"),
+        [(s.dimension, s.segment, s.since, s.announced or "-") for s in view.segments],
+    )
+    say_table(("fact", "value"), [(name, "-" if fact is None else str(fact)) for name, fact in view.facts.items()])

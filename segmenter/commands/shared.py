@@ -6,7 +6,7 @@ Everything heavy is imported where it is used, so that `--help` answers at once.
 import json
 import logging
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
@@ -33,7 +33,6 @@ ConfigFile: TypeAlias = Annotated[
     typer.Option("--config", metavar="FILE.toml", help="Settings from this file; SEGMENTER_* variables win over it."),
 ]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
 
 
 def settings_from(config: Path | None, *, is_service: bool = False) -> "Settings":
@@ -55,7 +54,7 @@ def say(line: str) -> None:
     typer.echo(line)
 
 
-def say_json(result: Json) -> None:
+def say_json(result: object) -> None:
     """Print a result, or one of a stream of results, as one line of JSON."""
     typer.echo(json.dumps(result, ensure_ascii=False))
 

@@ -1,0 +1,149 @@
+"""One customer as stored at this moment: found at his home lane, and put into words."""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from segmenter.adapters.home import home_of
+from segmenter.adapters.redis_client import connect
+from segmenter.adapters.redis_lanes import RedisLaneStore
+from segmenter.domain.events import ANONYMOUS_PREFIX
+from segmenter.domain.instants import Instant, rfc3339
+from segmenter.domain.money import money_text
+from segmenter.domain.profile import Profile
+from segmenter.errors import ConfigurationError, TransientError
+from segmenter.ports import LaneState, LaneStore
+from segmenter.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A customer and the lane he is at home in."""
+
+    profile: Profile
+    lane: LaneState
+
+
+def find_customer(settings: Settings, identity: str) -> Found | None:
+    """Return a customer by the key of his records: his id, or `shop/id`. None: nobody is known by it.
+
+    Raises TransientError when Redis does not answer, ConfigurationError when the lanes are of another count.
+    """
+    return asyncio.run(_find(settings, identity))
+
+
+async def _find(settings: Settings, identity: str) -> Found | None:
+    client = connect(settings.redis_url.get_secret_value())
+    try:
+        async with aclosing(client):
+            return await found_in(RedisLaneStore(client, settings.namespace), settings.partitions, identity)
+    except TransientError as error:
+        fix = "start it, or name another with SEGMENTER_REDIS_URL"
+        raise TransientError(f"Redis at {settings.redis_address} does not answer; {fix} ({error})") from error
+
+
+async def found_in(store: LaneStore, partitions: int, identity: str) -> Found | None:
+    """Look a customer up in every lane that could be his home."""
+    for home_id in _home_ids_of(identity):
+        lane = home_of(home_id, partitions)
+        _, state = await store.state(lane)
+        if state.version > 0 and state.partitions != partitions:
+            fault = f"SEGMENTER_PARTITIONS: found {partitions}, but the lanes are stored as {state.partitions}"
+            raise ConfigurationError([f"{fault}; write SEGMENTER_PARTITIONS={state.partitions}"])
+        [profile] = await store.load(lane, [identity])
+        if profile is not None:
+            return Found(profile=profile, lane=state)
+    return None
+
+
+def _home_ids_of(identity: str) -> Iterator[str]:
+    """Give the ids whose hash could be his home: the shop does not count, and both sides may hold a slash."""
+    rest = identity.removeprefix(ANONYMOUS_PREFIX)
+    yield rest
+    while "/" in rest:
+        rest = rest.partition("/")[2]
+        yield rest
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentView:
+    """Where a customer is in one dimension; `announced` is what consumers were told last, None: nothing yet."""
+
+    dimension: str
+    segment: str
+    since: str
+    announced: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CustomerView:
+    """A customer in words and numbers, as of `settled_at`."""
+
+    customer_id: str
+    segments: tuple[SegmentView, ...]
+    facts: Mapping[str, str | int | bool | None]
+
+    def as_json(self) -> Mapping[str, object]:
+        """Return it as one JSON object."""
+        segments = [
+            {"dimension": s.dimension, "segment": s.segment, "since": s.since, "announced": s.announced}
+            for s in self.segments
+        ]
+        return {"customer_id": self.customer_id, "segments": segments, **self.facts}
+
+
+def view_of(found: Found, currency: str) -> CustomerView:
+    """Return what is shown of a customer."""
+    profile = found.profile
+    segments = tuple(
+        SegmentView(dimension, at.segment, rfc3339(at.since), profile.unannounced.get(dimension, at.segment))
+        for dimension, at in sorted(profile.present.items())
+    )
+    facts = {**_numbers_of(profile, currency), **_ledger_of(profile), **_state_of(found)}
+    return CustomerView(customer_id=profile.customer, segments=segments, facts=facts)
+
+
+def _numbers_of(profile: Profile, currency: str) -> Mapping[str, str | int | None]:
+    totals = profile.totals
+    return {
+        "orders": totals.orders,
+        "net_revenue": money_text(totals.net, currency),
+        "value_revenue": money_text(totals.window_net, currency),
+        "currency": currency,
+        "over_refund": money_text(totals.over_refund, currency),
+        "first_order_at": _written(totals.first_order_at),
+        "last_order_at": _written(totals.last_order_at),
+        "first_seen_at": _written(profile.first_seen_at),
+        "last_seen_at": _written(profile.last_seen_at),
+    }
+
+
+def _ledger_of(profile: Profile) -> Mapping[str, int]:
+    ledger = profile.ledger
+    waiting = sum(1 for _ in ledger.waiting())
+    return {
+        "orders_kept": len(ledger.orders) - waiting,
+        "orders_awaited": waiting,
+        "orders_folded": ledger.folded.orders,
+        "refunds_without_order": len(ledger.loose_refunds),
+    }
+
+
+def _state_of(found: Found) -> Mapping[str, str | int | bool | None]:
+    profile, lane = found.profile, found.lane
+    return {
+        "life": profile.life,
+        "sequence": profile.sequence,
+        "next_change_at": _written(profile.wake_at),
+        "settled_at": _written(profile.settled_at),
+        "is_held": profile.is_held,
+        "is_excluded": profile.is_excluded,
+        "lane": lane.lane,
+        "lane_watermark": rfc3339(lane.notes.watermark),
+        "lane_is_live": lane.notes.is_live,
+    }
+
+
+def _written(at: Instant | None) -> str | None:
+    return None if at is None else rfc3339(at)
