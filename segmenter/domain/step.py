@@ -146,10 +146,8 @@ def _record_order(telling: Telling, cause: Arrived, event: Event) -> bool:
             profile.ledger, cause.watermark - rulebook.dedupe_horizon, rulebook.lifecycle.counts_from
         )
     assert isinstance(event, ORDER_FACTS)  # noqa: S101 - narrows the union for the type checker
-    if isinstance(event, OrderUpdated) and not _remember(profile, cause.event_id):
-        transition.verdict = Verdict.DUPLICATE
-        return False
-    outcome = recorded(profile.ledger, event, cause, rulebook)
+    is_repeat = isinstance(event, OrderUpdated) and _repeat_key(cause.event_id) in profile.recent_ids
+    outcome = Known() if is_repeat else recorded(profile.ledger, event, cause, rulebook)
     if isinstance(outcome, Known):
         transition.verdict = Verdict.DUPLICATE
         return False
@@ -157,6 +155,8 @@ def _record_order(telling: Telling, cause: Arrived, event: Event) -> bool:
         transition.verdict, transition.rejection = Verdict.REJECTED, outcome
         return False
     profile.ledger, transition.rounded = outcome.ledger, outcome.rounded
+    if isinstance(event, OrderUpdated):
+        _remember(profile, cause.event_id)
     return True
 
 
@@ -170,11 +170,15 @@ def _record_other(profile: Profile, cause: Arrived, event: Event) -> bool:
 
 def _remember(profile: Profile, repeat_id: str) -> bool:
     """Put an id among the last ones; False when it is there already."""
-    key = id_hash(repeat_id) >> 32
+    key = _repeat_key(repeat_id)
     if key in profile.recent_ids:
         return False
     profile.recent_ids = (*profile.recent_ids, key)[-RECENT_IDS_KEPT:]
     return True
+
+
+def _repeat_key(repeat_id: str) -> int:
+    return id_hash(repeat_id) >> 32
 
 
 def _repeat_id(cause: Arrived, event: Event) -> str:
