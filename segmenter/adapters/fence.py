@@ -7,7 +7,7 @@ A producer id and its epoch belong to a *transactional id* named after the lane.
     wrote there;
 (b) initialises it again, which is answered only when the markers are written. The answer must be the same
     producer id with the epoch of (a) + 1. Anything else means that another claimant came between, who may
-    hold what we would hold: back off, and begin at (a).
+    hold what we would hold: whoever still owns the lane then backs off, and begins at (a).
 
 The identity of (b) is then used by a plain idempotent producer: no transaction ever carries data, readers of
 any isolation see each record at once, and a batch costs one round trip.
@@ -15,7 +15,6 @@ any isolation see each record at once, and a batch costs one round trip.
 
 import asyncio
 import contextlib
-import random
 from collections.abc import Awaitable, Sequence
 from typing import NamedTuple, TypeVar
 
@@ -43,8 +42,6 @@ from segmenter.errors import TransientError
 STEP_TIMEOUT_S = 10.0
 # The broker ends the transaction of a claimant that died in it after this long; the next claimant does at once.
 TRANSACTION_TIMEOUT_MS = 10_000
-FIRST_PAUSE_S = 0.1
-ATTEMPTS = 6
 # At 32,766 the coordinator changes to a new producer id, whose markers fence nothing of the old one. Nobody holds an
 # identity so near to it, so every holder has been fenced under his own producer id before.
 LAST_EPOCH = 32_700
@@ -96,18 +93,15 @@ class Fence:
     async def claim(self) -> "Claim":
         """Shut everybody else out.
 
-        Raises TransientError where the broker does not answer in time or others claim it again and again.
+        Raises TransientError where the broker does not answer in time, or another claimant came between: look whether
+        the lane is still yours before you try again, or you displace its owner.
         """
-        pause = FIRST_PAUSE_S
-        for _ in range(ATTEMPTS):
+        claim = await self.claim_once()
+        while claim is not None and claim.held.epoch >= LAST_EPOCH:
             claim = await self.claim_once()
-            while claim is not None and claim.held.epoch >= LAST_EPOCH:
-                claim = await self.claim_once()
-            if claim is not None:
-                return claim
-            await asyncio.sleep(pause * random.uniform(0.5, 1.5))
-            pause *= 2
-        raise TransientError(f"{self._id}: another owner came between in {ATTEMPTS} attempts")
+        if claim is None:
+            raise TransientError(f"{self._id}: another owner came between")
+        return claim
 
     async def claim_once(self) -> "Claim | None":
         """Do (a) and (b) once; None where another claimant came between."""

@@ -181,6 +181,10 @@ class KafkaOutputLog:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close what all lanes share."""
         await self._wire.close()
 
     async def take_over(self, lane: int) -> LaneLog:
