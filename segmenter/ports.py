@@ -103,8 +103,8 @@ class Encoder(Protocol):
         """Return a record put aside, with its original bytes and the reason."""
         ...
 
-    def read_change(self, value: bytes, headers: Headers) -> LoggedChange:
-        """Return what a record of the change topic said."""
+    def read_change(self, value: bytes, headers: Headers) -> LoggedChange | None:
+        """Return what a record of the change topic said; None for the stub of one that the broker refused."""
         ...
 
 

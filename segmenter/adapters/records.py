@@ -5,6 +5,7 @@ The numbers of the log (`lane_seq`, `lane_pid`) are put on by the relay.
 
 import hashlib
 from collections.abc import Mapping
+from functools import lru_cache
 from json import JSONEncoder, loads
 
 from segmenter.adapters.records_forms import (
@@ -24,12 +25,15 @@ from segmenter.ports import Body, Headers, LoggedChange, Record, Source
 CHANGED = "io.segmenter.changed.v1"
 MEMBERSHIP = "io.segmenter.membership.v1"
 UPTO_HEADER = "upto"
+STUB_HEADER = "stub"
 ORIGINAL_PREFIX = "original."
 # A record put aside stays well below the 1 MiB that brokers take by default.
 VALUE_KEPT = 256 * 1_024
 KEY_KEPT = 64 * 1_024
 HEADERS_KEPT = 64 * 1_024
 
+# A set and the membership after it tell the same instants, and so does a batch: most are written once.
+_written = lru_cache(maxsize=4_096)(rfc3339)
 _JSON = JSONEncoder(separators=(",", ":"), ensure_ascii=False, check_circular=False)
 
 
@@ -43,7 +47,7 @@ class JsonEncoder:
         self, said: ChangeSet, *, recorded_at: Instant, revision: int, backfill: bool, upto: Mapping[Source, int]
     ) -> Body:
         """Return a change-set as a record; `upto` are the positions of the commit that stores it."""
-        change_id, effective_at = said.change_id, rfc3339(said.effective_at)
+        change_id, effective_at = said.change_id, _written(said.effective_at)
         value: ChangeValue = {
             "change_id": change_id,
             "customer_id": said.customer,
@@ -52,7 +56,7 @@ class JsonEncoder:
             "changes": [_change_form(change) for change in said.changes],
             "cause": {"kind": said.cause.kind, "event_ids": list(said.cause.event_ids)},
             "effective_at": effective_at,
-            "recorded_at": rfc3339(recorded_at),
+            "recorded_at": _written(recorded_at),
             "reasons": [_reason_form(reason) for reason in said.reasons],
             "traits": _traits_form(said.traits),
             "next_change_at": _moment(said.next_change_at),
@@ -67,14 +71,14 @@ class JsonEncoder:
 
     def membership_record(self, membership: Membership) -> Body:
         """Return a membership as a record. Its CloudEvents id stands for its content: a repeat has the same."""
-        as_of = rfc3339(membership.as_of)
+        as_of = _written(membership.as_of)
         value: MembershipValue = {
             "customer_id": membership.customer,
             "as_of": as_of,
             "life": membership.life,
             "sequence": membership.sequence,
             "segments": dict(membership.segments),
-            "since": {dimension: rfc3339(at) for dimension, at in membership.since},
+            "since": {dimension: _written(at) for dimension, at in membership.since},
             "traits": _traits_form(membership.traits),
             "next_change_at": _moment(membership.next_change_at),
         }
@@ -91,7 +95,7 @@ class JsonEncoder:
             "partition": str(record.partition),
             "offset": str(record.offset),
             "timestamp": str(record.timestamp),
-            "rejected_at": rfc3339(rejected_at),
+            "rejected_at": _written(rejected_at),
         }
         key, value = record.key, record.value
         if value is not None and len(value) > VALUE_KEPT:
@@ -106,8 +110,13 @@ class JsonEncoder:
         headers = tuple((name, str(text).encode(errors="backslashreplace")) for name, text in told.items())
         return Body(key, value, headers + originals)
 
-    def read_change(self, value: bytes, headers: Headers) -> LoggedChange:
-        """Return what a record of the change topic said. Raises InvariantError for what we cannot have written."""
+    def read_change(self, value: bytes, headers: Headers) -> LoggedChange | None:
+        """Return what a record of the change topic said; None for the stub of one that the broker refused.
+
+        Raises InvariantError for what we cannot have written.
+        """
+        if any(name == STUB_HEADER for name, _ in headers):
+            return None
         try:
             told: ChangeValue = loads(value)
             upto: dict[Source, int] = next((loads(found) for name, found in headers if name == UPTO_HEADER), {})
@@ -164,7 +173,7 @@ def _traits_form(traits: Traits) -> TraitsForm:
 
 
 def _moment(instant: Instant | None) -> str | None:
-    return None if instant is None else rfc3339(instant)
+    return None if instant is None else _written(instant)
 
 
 def _original_headers(record: Record) -> Headers:
@@ -175,5 +184,5 @@ def _original_headers(record: Record) -> Headers:
         size += len(name.encode(errors="backslashreplace")) + len(found or b"")
         if size > HEADERS_KEPT:
             break
-        kept.append((ORIGINAL_PREFIX + name, found))
+        kept.append((ORIGINAL_PREFIX + name, found or b""))
     return tuple(kept)

@@ -31,9 +31,10 @@ class Recovery:
     async def reconcile(self, state: LaneState, beyond: Mapping[Output, Sequence[LoggedRecord]]) -> Reconciliation:
         """Return the profiles to hold, given the records of each output that the store does not know."""
         changes = [
-            self._encoder.read_change(record.value, record.headers)
+            change
             for record in beyond.get(Output.CHANGES, ())
             if record.value is not None
+            and (change := self._encoder.read_change(record.value, record.headers)) is not None
         ]
         by_customer: dict[str, list[LoggedChange]] = {}
         for change in changes:
