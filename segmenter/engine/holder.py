@@ -47,8 +47,6 @@ class Workshop:
     sources: SourceLog
     tasks: Sequence[str]
     """Every partition that comes over the repartition topic."""
-    on_lost: Callable[[int], None]
-    """Called with a lane that has a newer owner although we were given it."""
     takeovers: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(8))
     process: str = field(default_factory=lambda: secrets.token_hex(8))
     """A nonce of this process, in which all its tokens begin."""
@@ -67,10 +65,14 @@ class _Hold:
 
 
 class LaneHolder:
-    """Keeps one lane for as long as it is assigned to this worker."""
+    """Keeps one lane for as long as it is assigned to this worker.
 
-    def __init__(self, number: int, generation: int, workshop: Workshop) -> None:
+    `on_lost` is called with the lane's number when it has a newer owner although the group gave it to us.
+    """
+
+    def __init__(self, number: int, generation: int, workshop: Workshop, on_lost: Callable[[int], None]) -> None:
         self.number = number
+        self._on_lost = on_lost
         self.condition = LaneCondition.TAKEOVER
         self.reason = ""
         self.offered: Boundary | None = None
@@ -128,7 +130,7 @@ class LaneHolder:
         log.warning("lane_lost", extra={"lane": self.number, "owner": str(owner), "reason": str(error)})
         self._tell(LaneCondition.PAUSED, f"owned by {owner}; asking the group anew")
         self._reassigned.clear()
-        self._workshop.on_lost(self.number)
+        self._on_lost(self.number)
         await self._reassigned.wait()
 
     async def renew(self, generation: int) -> None:

@@ -91,7 +91,7 @@ class Engine:
             await self._let_go(lane)
         await asyncio.gather(*(self._holders[lane].renew(generation) for lane in lanes & self._holders.keys()))
         for lane in lanes - self._holders.keys():
-            holder = LaneHolder(lane, generation, self._workshop)
+            holder = LaneHolder(lane, generation, self._workshop, self.note_lost)
             self._holders[lane] = holder
             self._keepers[lane] = asyncio.create_task(self._keep(holder), name=f"lane {lane}")
         await self._begin_tasks({place for place in partitions if place[0] in self._terms.others})
