@@ -103,18 +103,21 @@ class Relay:
         taken = await self._take(reconcile)
         return taken.state
 
+    def enqueue(self, pages: Sequence[OutboxPage]) -> None:
+        """Publish the pages of a stored commit after all before them."""
+        self._backlog.add(pages)
+        self._note_backlog()
+
     async def renew_token(self, new: Token, version: int) -> bool:
-        """Go on under a token of a newer generation, if token and version are still ours; tell whether."""
+        """Put `new` in place of our token where it and the lane's version still stand; tell whether they did.
+
+        No takeover is needed then: nobody else had the lane. Raises TransientError when that is not known.
+        """
         async with self._marking:
             is_ours = await self._store.renew(self._takeover.lane, self._takeover.token, new, version)
             if is_ours:
                 self._takeover.token = new
             return is_ours
-
-    def enqueue(self, pages: Sequence[OutboxPage]) -> None:
-        """Publish the pages of a stored commit after all before them."""
-        self._backlog.add(pages)
-        self._note_backlog()
 
     async def run(self) -> None:
         """Publish until cancelled.
@@ -239,9 +242,9 @@ class Relay:
         """Take over, and begin with what the store holds."""
         if reconcile is not None:
             self._backlog = Backlog()
+        taken = await self._timed(self._takeover.run(reconcile, self._backlog.next_page))
+        self._log = taken.log
         async with self._marking:
-            taken = await self._timed(self._takeover.run(reconcile, self._backlog.next_page))
-            self._log = taken.log
             self._published = dict(taken.published)
             self._unmarked = 0
             self._backlog.begin(taken.pages, taken.next_page)

@@ -103,9 +103,13 @@ class Takeover:
             raise
 
     async def own_state(self) -> LaneState:
-        """Return the lane's state; raises OwnershipError when it is not ours."""
+        """Return the lane's state; raises OwnershipError when it is not ours.
+
+        A token that is renewed while the question is under way is ours before and after.
+        """
+        before = self.token
         token, state = await self._store.state(self.lane)
-        if token != self.token:
+        if token not in (before, self.token):
             raise OwnershipError(f"lane {self.lane} is owned by {token}, not by {self.token}")
         return state
 
@@ -157,8 +161,12 @@ class Takeover:
         stored = {output: state.published.get(output, 0) for output in Output}
         if stored == published and first_page == state.first_page:
             return
-        if not await self._store.acknowledge(self.lane, self.token, published, first_page):
-            raise OwnershipError(f"lane {self.lane} is not owned by {self.token} any more")
+        token = None
+        while token != self.token:  # again where the token was renewed meanwhile
+            token = self.token
+            if await self._store.acknowledge(self.lane, token, published, first_page):
+                return
+        raise OwnershipError(f"lane {self.lane} is not owned by {self.token} any more")
 
     async def _store_facts(
         self, state: LaneState, published: Mapping[Output, int], first_page: int, learned: Reconciliation

@@ -148,7 +148,7 @@ class Worker:
     async def _talk(self) -> None:
         while not self.is_silent.is_set():
             self.relay.enqueue(await self.owner.say(changes=60, memberships=40))
-            await asyncio.sleep(0.002)
+            await asyncio.sleep(0.004)
 
 
 async def never_needed(state: LaneState, facts: Mapping[Output, Sequence[LoggedRecord]]) -> Reconciliation:
