@@ -2,13 +2,14 @@
 
 import hashlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from segmenter.adapters import profile_codec
-from segmenter.adapters.memory_order import OrderedPairs
-from segmenter.domain.instants import BEGINNING, DAY, MINUTE, Instant
+from segmenter.adapters.lane_limits import HEARTBEAT_VALID, queued_at, ranked_by
+from segmenter.adapters.memory_order import OrderedPairs, Pair
+from segmenter.domain.instants import BEGINNING, DAY, Instant
 from segmenter.domain.profile import Profile
 from segmenter.domain.value import Boundary, bucket_of
 from segmenter.errors import InvariantError
@@ -18,6 +19,7 @@ from segmenter.ports import (
     LaneState,
     OutboxPage,
     Output,
+    ProfileWrite,
     RefusalKind,
     Refused,
     Source,
@@ -27,17 +29,13 @@ from segmenter.ports import (
 
 log = logging.getLogger(__name__)
 
-HEARTBEAT_VALID = 10 * MINUTE
-# What Redis can rank exactly; here it is refused too, so that nothing works only in memory.
-REVENUE_LIMIT = 2**53
-
 
 def _day_of(at: Instant) -> int:
     return at // DAY
 
 
 def _rank_slice(revenue: int) -> int:
-    return bucket_of(max(1, revenue))
+    return bucket_of(revenue)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -221,14 +219,26 @@ def _check_pages(state: LaneState, commit: Commit) -> None:
         raise InvariantError(f"outbox pages {found} were to be stored; expected {expected}")
 
 
+def _moves(held: Lane, write: ProfileWrite) -> Iterator[tuple[OrderedPairs, Pair | None, Pair | None]]:
+    """Yield what moves of a customer: in which order, from where, to where."""
+    numbers = (
+        (held.deadlines, queued_at(write.wake_before), queued_at(write.wake_after)),
+        (held.ranks, ranked_by(write.revenue_before), ranked_by(write.revenue_after)),
+    )
+    for pairs, before, after in numbers:
+        if before != after:
+            yield (
+                pairs,
+                None if before is None else (before, write.customer),
+                None if after is None else (after, write.customer),
+            )
+
+
 def _check_moves(held: Lane, commit: Commit) -> None:
     for write in commit.profiles:
-        if write.wake_before is not None and write.wake_before != write.wake_after:
-            held.deadlines.require((write.wake_before, write.customer))
-        if write.revenue_before is not None and write.revenue_before != write.revenue_after:
-            held.ranks.require((write.revenue_before, write.customer))
-        if write.revenue_after is not None and write.revenue_after >= REVENUE_LIMIT:
-            raise InvariantError(f"ranked revenue is {write.revenue_after}; expected below {REVENUE_LIMIT}")
+        for pairs, before, _ in _moves(held, write):
+            if before is not None:
+                pairs.require(before)
 
 
 def _write_profiles(held: Lane, commit: Commit, packed: Sequence[bytes | None]) -> None:
@@ -237,20 +247,14 @@ def _write_profiles(held: Lane, commit: Commit, packed: Sequence[bytes | None]) 
             held.profiles.pop(write.customer, None)
         else:
             held.profiles[write.customer] = value
-        _move(held.deadlines, write.customer, write.wake_before, write.wake_after)
-        _move(held.ranks, write.customer, write.revenue_before, write.revenue_after)
+        for pairs, before, after in _moves(held, write):
+            if before is not None:
+                pairs.remove(before)
+            if after is not None:
+                pairs.add(after)
     held.held.update(dict.fromkeys(commit.hold))
     for customer in commit.release:
         held.held.pop(customer, None)
-
-
-def _move(pairs: OrderedPairs, customer: str, before: int | None, after: int | None) -> None:
-    if before == after:
-        return
-    if before is not None:
-        pairs.remove((before, customer))
-    if after is not None:
-        pairs.add((after, customer))
 
 
 def _write_pages(held: Lane, commit: Commit) -> None:

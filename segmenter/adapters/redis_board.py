@@ -7,6 +7,7 @@ from redis.asyncio import Redis
 
 from segmenter.adapters.keys import LaneKeys, boundary_key
 from segmenter.adapters.redis_client import ask, retried
+from segmenter.adapters.redis_commit import LOW_BITS
 from segmenter.adapters.redis_scripts import PARTS, PUBLISH
 from segmenter.adapters.redis_state import Fields, pack_boundary, unpack_boundary
 from segmenter.domain.value import Boundary, bucket_of
@@ -83,9 +84,15 @@ class RedisBoard:
 
 
 def _ranges(fields: Fields) -> dict[int, Range]:
-    """Return count and sum by bucket from fields `bucket:n` and `bucket:s`."""
+    """Return count and sum by bucket from the fields that `lua/histogram.lua` describes."""
     return {
-        int(name[:-2]): Range(int(count), int(fields[name[:-2] + b":s"]))
+        int(name[:-2]): Range(
+            int(count), _number(fields, name[:-2] + b":l") + (_number(fields, name[:-2] + b":h") << LOW_BITS)
+        )
         for name, count in fields.items()
         if name.endswith(b":n")
     }
+
+
+def _number(fields: Fields, name: bytes) -> int:
+    return int(fields.get(name, 0))

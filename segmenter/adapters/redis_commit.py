@@ -5,17 +5,18 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from segmenter.adapters.keys import LaneKeys, bucket_of_customer, held_slice
+from segmenter.adapters.lane_limits import queued_at, ranked_by
 from segmenter.adapters.profile_codec import encode
 from segmenter.adapters.redis_outbox import pack_page
 from segmenter.adapters.redis_state import pack_notes, pack_outputs, size_field
-from segmenter.domain.instants import DAY, Instant
+from segmenter.domain.instants import DAY
 from segmenter.domain.value import bucket_of, coarse_of
 from segmenter.errors import InvariantError
 from segmenter.ports import Commit, ProfileWrite
 
-# Scores are doubles. The last instant they hold exactly lies in 2255: a deadline beyond is put there.
-LAST_DEADLINE: Instant = 2**53 - 1
-_REVENUE_LIMIT = 2**53
+# A sum of revenues is kept in two numbers, of their low 40 bits and of the rest, as HINCRBY counts in 64 bits.
+LOW_BITS = 40
+_LOW = 2**LOW_BITS - 1
 
 _Groups = dict[int, list[bytes]]
 
@@ -103,13 +104,13 @@ class _Moves:
             self._dropped[bucket].append(name)
         else:
             self._put[bucket] += (name, encode(profile))
-        before, after = _bounded(write.wake_before), _bounded(write.wake_after)
+        before, after = queued_at(write.wake_before), queued_at(write.wake_after)
         if before != after:
             if before is not None:
                 self._woken[before // DAY].append(name)
             if after is not None:
                 self._wakes[after // DAY] += (b"%d" % after, name)
-        revenue_before, revenue = write.revenue_before, write.revenue_after
+        revenue_before, revenue = ranked_by(write.revenue_before), ranked_by(write.revenue_after)
         if revenue_before != revenue:
             if revenue_before is not None:
                 self._unranked[bucket_of(revenue_before)].append(name)
@@ -123,10 +124,6 @@ class _Moves:
             _put_groups(sections, groups)
 
 
-def _bounded(at: Instant | None) -> Instant | None:
-    return None if at is None else min(at, LAST_DEADLINE)
-
-
 def _held_groups(customers: Iterable[str], *, is_addition: bool) -> _Groups:
     groups: _Groups = defaultdict(list)
     for customer in customers:
@@ -135,40 +132,51 @@ def _held_groups(customers: Iterable[str], *, is_addition: bool) -> _Groups:
     return groups
 
 
-def _histogram_moves(writes: Iterable[ProfileWrite]) -> dict[int, list[int]]:
+class _Count:
+    """How a bucket's count and sum change."""
+
+    __slots__ = ("customers", "high", "low")
+
+    def __init__(self) -> None:
+        self.customers = self.low = self.high = 0
+
+    def move(self, customers: int, low: int, high: int) -> None:
+        """Add to all three."""
+        self.customers += customers
+        self.low += low
+        self.high += high
+
+    def parts(self, bucket: int) -> tuple[bytes, ...]:
+        """Return the bucket's fields with their changes."""
+        if not (self.customers or self.low or self.high):
+            return ()
+        return b"%d" % bucket, b"%d" % self.customers, b"%d" % self.low, b"%d" % self.high
+
+
+def _histogram_moves(writes: Iterable[ProfileWrite]) -> dict[int, _Count]:
     """Return the change of count and sum by log bucket."""
-    moves: dict[int, list[int]] = defaultdict(lambda: [0, 0])
+    counts: dict[int, _Count] = defaultdict(_Count)
     for write in writes:
-        before, after = write.revenue_before, write.revenue_after
+        before, after = ranked_by(write.revenue_before), ranked_by(write.revenue_after)
         if before == after:
             continue
         for revenue, sign in ((before, -1), (after, 1)):
-            if revenue is not None:
-                if not 0 < revenue < _REVENUE_LIMIT:
-                    raise InvariantError(f"ranked revenue is {revenue}; expected between 1 and {_REVENUE_LIMIT - 1}")
-                move = moves[bucket_of(revenue)]
-                move[0] += sign
-                move[1] += sign * revenue
-    return moves
+            if revenue is not None and revenue < 0:
+                raise InvariantError(f"indexed revenue is {revenue}; expected 0 or more")
+            if revenue:
+                counts[bucket_of(revenue)].move(sign, sign * (revenue & _LOW), sign * (revenue >> LOW_BITS))
+    return counts
 
 
-def _coarse_counts(fine: Mapping[int, Sequence[int]]) -> list[bytes]:
-    moves: dict[int, list[int]] = defaultdict(lambda: [0, 0])
-    for bucket, (count, total) in fine.items():
-        move = moves[coarse_of(bucket)]
-        move[0] += count
-        move[1] += total
-    return [part for coarse, (count, total) in moves.items() for part in _counts(coarse, count, total)]
+def _coarse_counts(fine: Mapping[int, _Count]) -> list[bytes]:
+    counts: dict[int, _Count] = defaultdict(_Count)
+    for bucket, count in fine.items():
+        counts[coarse_of(bucket)].move(count.customers, count.low, count.high)
+    return [part for coarse, count in counts.items() for part in count.parts(coarse)]
 
 
-def _fine_counts(fine: Mapping[int, Sequence[int]]) -> _Groups:
+def _fine_counts(fine: Mapping[int, _Count]) -> _Groups:
     groups: _Groups = defaultdict(list)
-    for bucket, (count, total) in fine.items():
-        groups[coarse_of(bucket)] += _counts(bucket, count, total)
+    for bucket, count in fine.items():
+        groups[coarse_of(bucket)] += count.parts(bucket)
     return groups
-
-
-def _counts(bucket: int, count: int, total: int) -> tuple[bytes, ...]:
-    if count == total == 0:
-        return ()
-    return b"%d:n" % bucket, b"%d" % count, b"%d:s" % bucket, b"%d" % total

@@ -14,13 +14,14 @@ from redis.asyncio import Redis
 
 from segmenter.adapters import profile_codec
 from segmenter.adapters.keys import HELD_SLICES, LEAST_BUCKETS, LaneKeys, bucket_of_customer, halved_bucket
+from segmenter.adapters.lane_limits import HEARTBEAT_VALID
 from segmenter.adapters.redis_client import FullError, ask, check_server, retried
-from segmenter.adapters.redis_commit import LAST_DEADLINE, commit_args, commit_keys
+from segmenter.adapters.redis_commit import commit_args, commit_keys
 from segmenter.adapters.redis_outbox import unpack_page
 from segmenter.adapters.redis_pairs import pairs_between
-from segmenter.adapters.redis_scripts import ACKNOWLEDGE, ACQUIRE, COMMIT, EARLIEST, GROW, RENEW
+from segmenter.adapters.redis_scripts import ACKNOWLEDGE, ACQUIRE, COMMIT, EARLIEST, GROW, RENEW, STATE
 from segmenter.adapters.redis_state import pack_outputs, unpack_state, unpack_token
-from segmenter.domain.instants import DAY, Instant
+from segmenter.domain.instants import DAY, SECOND, Instant
 from segmenter.domain.profile import Profile
 from segmenter.domain.value import bucket_of
 from segmenter.errors import InvariantError
@@ -38,7 +39,6 @@ from segmenter.ports import (
 
 log = logging.getLogger(__name__)
 
-HEARTBEAT_VALID_S = 600
 # A bucket of 2,000 customers at 300 bytes is far from 10,000 members and 1 MiB, and is halved within 5 ms.
 CUSTOMERS_A_BUCKET = 2_000
 # 500 pages are dropped in about 1 ms.
@@ -65,7 +65,7 @@ class RedisLaneStore:
 
         A full Redis does not refuse it, so that the lane's outbox can be drained.
         """
-        args: list[bytes | str | int] = [str(token), partitions, LEAST_BUCKETS, HEARTBEAT_VALID_S]
+        args: list[bytes | str | int] = [str(token), partitions, LEAST_BUCKETS, HEARTBEAT_VALID // SECOND]
         reply = await ACQUIRE.run(self._client, [self._keys(lane).lane], args)
         kind, found = reply[0].decode(), reply[1].decode()
         if kind != "acquired":
@@ -88,16 +88,11 @@ class RedisLaneStore:
     async def state(self, lane: int) -> tuple[Token | None, LaneState]:
         """Return owner and state, as of one moment."""
         keys = self._keys(lane)
-
-        async def read() -> list[Any]:
-            async with self._client.pipeline(transaction=True) as pipeline:
-                for key in (keys.lane, keys.positions, keys.taken, keys.markers, keys.sizes):
-                    pipeline.hgetall(key)
-                return await pipeline.execute()
-
-        fields, positions, taken, markers, sizes = await retried(read)
+        small = [keys.lane, keys.positions, keys.taken, keys.markers, keys.sizes]
+        reply = await STATE.run(self._client, small, [])
+        fields, *mappings = [dict(zip(flat[0::2], flat[1::2], strict=True)) for flat in reply]
         self._buckets_by_lane[lane] = int(fields.get(b"buckets", LEAST_BUCKETS))
-        return unpack_token(fields.get(b"token")), unpack_state(lane, fields, (positions, taken, markers, sizes))
+        return unpack_token(fields.get(b"token")), unpack_state(lane, fields, mappings)
 
     async def load(self, lane: int, customers: Sequence[str]) -> list[Profile | None]:
         """Return the profiles in this order, in one round trip."""
@@ -171,8 +166,7 @@ class RedisLaneStore:
 
     async def due(self, lane: int, up_to: Instant, limit: int) -> list[Due]:
         """Return the earliest deadlines ≤ `up_to`, by (time, customer)."""
-        bound = min(up_to, LAST_DEADLINE)
-        pairs = await pairs_between(self._client, self._keys(lane).due, (0, bound // DAY), bound, None, limit)
+        pairs = await pairs_between(self._client, self._keys(lane).due, (0, up_to // DAY), up_to, None, limit)
         return [Due(at, name.decode()) for at, name in pairs]
 
     async def next_due(self, lane: int) -> Instant | None:
@@ -187,7 +181,7 @@ class RedisLaneStore:
         start = (low, b"")
         if after is not None:
             start = max(start, (after[0], after[1].encode()))
-        slices = (bucket_of(max(1, start[0])), bucket_of(max(1, high)))
+        slices = (bucket_of(start[0]), bucket_of(high))
         pairs = await pairs_between(self._client, self._keys(lane).ranks, slices, high, start, limit)
         return [(revenue, name.decode()) for revenue, name in pairs]
 
@@ -239,7 +233,5 @@ def _refused(commit: Commit, reply: list[str]) -> Refused:
             return Refused(RefusalKind.POSITION, detail)
         case ["page", found, expected]:
             raise InvariantError(f"next outbox page of lane {lane} is {found}; the commit brings page {expected}")
-        case ["sum", field, found]:
-            raise InvariantError(f"revenues of lane {lane} in {field} would come to {found}; 64 bits hold less")
         case _:
             raise InvariantError(f"unknown reply to a commit of lane {lane}: {reply}")

@@ -32,9 +32,10 @@ class Script:
 
 ACQUIRE = Script("token", "acquire")
 RENEW = Script("token", "renew")
-COMMIT = Script("sliced", "token", "outbox", "paged", "commit")
+COMMIT = Script("sliced", "token", "outbox", "paged", "histogram", "commit")
 ACKNOWLEDGE = Script("token", "outbox", "acknowledge")
 GROW = Script("grow")
+STATE = Script("state")
 EARLIEST = Script("paged", "earliest")
 BETWEEN = Script("paged", "between")
 PARTS = Script("paged", "parts")

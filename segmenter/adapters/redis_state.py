@@ -1,7 +1,7 @@
 """The small state of a lane as fields of its hash, and the boundary as text."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -93,7 +93,7 @@ def size_field(place: tuple[str, str]) -> bytes:
     return _BETWEEN.join(place).encode()
 
 
-def unpack_state(lane: int, fields: Fields, mappings: tuple[Fields, Fields, Fields, Fields]) -> LaneState:
+def unpack_state(lane: int, fields: Fields, mappings: Sequence[Fields]) -> LaneState:
     """Return the state of a lane from its hash, and the hashes of positions, taken, markers and sizes."""
     positions, taken, markers, sizes = mappings
     return LaneState(

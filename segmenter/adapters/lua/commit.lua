@@ -5,17 +5,14 @@
 -- is named by what is stored, and carries the lane's tag.
 -- ARGV: token, commit id, version, buckets, first page to keep ('' for all), then sections. A section is the
 -- number of its values, then these; grouped sections are the number of groups, then per group its name and a
--- section. In order: fields of the lane; positions (source, before or '', after); coarse (bucket:n, +n,
--- bucket:s, +s …); taken; markers; sizes (name, difference); outbox pages (number, value); grouped: profiles put,
--- profiles dropped, deadlines removed, deadlines added, ranks removed, ranks added, held removed, held added,
--- fine.
+-- section. In order: fields of the lane; positions (source, before or '', after); coarse (see histogram.lua);
+-- taken; markers; sizes (name, difference); outbox pages (number, value); and grouped: profiles put, profiles
+-- dropped, deadlines removed, deadlines added, ranks removed, ranks added, held removed, held added, fine.
 -- Reply: 'stored', version, moves whose old place was empty, customers, buckets; or a kind of refusal, found.
 
 local LANE, POSITIONS, TAKEN, MARKERS, SIZES, COARSE = unpack(KEYS, 1, 6)
 local DEADLINES, RANKS, HELD, PROFILES, FINE, OUTBOX = unpack(KEYS, 7, 12)
 local TOKEN, ID, VERSION, BUCKETS, KEEP_FROM = unpack(ARGV, 1, 5)
--- A sum of revenues beyond it would not fit the 64 bits that HINCRBY counts in.
-local SUM_LIMIT = 2 ^ 62
 
 local at = 6
 
@@ -72,12 +69,6 @@ for i = position_first, position_last, 3 do
   end
 end
 local coarse_first, coarse_last = section()
-for i = coarse_first, coarse_last, 4 do
-  local total = tonumber(redis.call('HGET', COARSE, ARGV[i + 2]) or 0) + tonumber(ARGV[i + 3])
-  if math.abs(total) > SUM_LIMIT then
-    return { 'sum', ARGV[i + 2], string.format('%.0f', total) }
-  end
-end
 local taken_first, taken_last = section()
 local marker_first, marker_last = section()
 local size_first, size_last = section()
@@ -116,17 +107,6 @@ for i = page_first, page_last, 2 do
 end
 for page = first_page, keep_from - 1 do
   redis.call('UNLINK', OUTBOX .. page)
-end
-
--- Adds (bucket:n, +n, bucket:s, +s) to a histogram and forgets buckets that have become empty.
-local function count_in(key, first, last)
-  for i = first, last, 4 do
-    local is_empty = redis.call('HINCRBY', key, ARGV[i], ARGV[i + 1]) == 0
-    redis.call('HINCRBY', key, ARGV[i + 2], ARGV[i + 3])
-    if is_empty then
-      redis.call('HDEL', key, ARGV[i], ARGV[i + 2])
-    end
-  end
 end
 
 local missing = 0

@@ -1,0 +1,22 @@
+"""What every lane store does alike at the edge of what Redis can hold."""
+
+from segmenter.domain.instants import MINUTE, Instant, Span
+
+# A lower generation may take a lane from an owner who has been silent for longer.
+HEARTBEAT_VALID: Span = 10 * MINUTE
+
+# Sorted sets order by doubles, which hold whole numbers exactly up to here.
+_LAST_EXACT = 2**53 - 1
+
+
+def queued_at(wake_at: Instant | None) -> Instant | None:
+    """Return the instant under which a deadline is queued: none is later than the year 2255."""
+    return None if wake_at is None else min(wake_at, _LAST_EXACT)
+
+
+def ranked_by(revenue: int | None) -> int | None:
+    """Return the revenue by which a customer is ranked: all from 2^53 - 1 minor units on are one tie group.
+
+    So an absurd amount is ranked at the top and stops nothing.
+    """
+    return None if revenue is None else min(revenue, _LAST_EXACT)
