@@ -32,7 +32,7 @@ def publish(
     from segmenter.wiring import kafka
 
     settings = settings_from(config)
-    with progress_of("sending", kafka.size_of(events)) as progress:
+    with progress_of("sending") as progress:
         fed = kafka.publish(settings, events, topic=topic, rate=rate, progress=progress)
     if json:
         say_json({"sent": dict(fed.sent), "too_large": list(fed.too_large), "seconds": round(fed.seconds, 3)})

@@ -75,14 +75,14 @@ def say_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, wide: Se
 
 
 @contextmanager
-def progress_of(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """Give a function that is told how much is done so far; it draws a bar when a terminal is there."""
+def progress_of(what: str) -> Iterator[Callable[[int, int | None], None]]:
+    """Give a function that is told how much is done, and of how much; it draws a bar when a terminal is there."""
     if not sys.stderr.isatty():
-        yield lambda done: None
+        yield lambda done, total: None
         return
     from rich.console import Console
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(what, total=total)
-        yield lambda done: progress.update(task, completed=done)
+        task = progress.add_task(what, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)

@@ -38,7 +38,7 @@ def simulate(
 
     The engine is the one of the workers; the lines written are the values that they would have published.
     """
-    from segmenter.wiring.simulation import SimulationOptions, instant_in, size_of
+    from segmenter.wiring.simulation import SimulationOptions, instant_in
     from segmenter.wiring.simulation import simulate as run
 
     settings = settings_from(None)
@@ -49,7 +49,7 @@ def simulate(
         changes=changes,
         memberships=memberships,
     )
-    with progress_of("simulating", size_of(events)) as progress:
+    with progress_of("simulating") as progress:
         result = run(options, settings, progress)
     # What was asked for on standard output is not mixed with a summary.
     if "-" in {changes, memberships}:

@@ -17,13 +17,21 @@ STANDARD_INPUT = "-"
 
 
 def publish(
-    settings: Settings, events: str, *, topic: str | None, rate: int | None, progress: Callable[[int], None]
+    settings: Settings,
+    events: str,
+    *,
+    topic: str | None,
+    rate: int | None,
+    progress: Callable[[int, int | None], None],
 ) -> Fed:
-    """Send an event file to Kafka; `progress` is told the bytes read so far."""
+    """Send an event file to Kafka; `progress` is told the bytes read, and of how many."""
     with _opened(events) as (stream, position):
+        size = _size_of(events)
         chunks = _readable(chunks_of_lines(stream), events)
         return asyncio.run(
-            feed(settings.kafka_bootstrap, chunks, route_of(settings, topic), rate, lambda: progress(position()))
+            feed(
+                settings.kafka_bootstrap, chunks, route_of(settings, topic), rate, lambda: progress(position(), size)
+            )
         )
 
 
@@ -44,7 +52,7 @@ def route_of(settings: Settings, topic: str | None) -> Route:
     )
 
 
-def size_of(events: str) -> int | None:
+def _size_of(events: str) -> int | None:
     """Return the bytes of a file on disk, packed or not; None for standard input."""
     return None if events == STANDARD_INPUT or not Path(events).is_file() else Path(events).stat().st_size
 
