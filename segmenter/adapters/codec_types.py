@@ -34,6 +34,13 @@ NUMBER_DIGITS = 15
 TEXT_DIGITS = 18
 _EXPONENT = 18
 _QUANTITY = 1_000_000_000
+# Told in the schemas; the codec checks them itself, where it can name the reason.
+_TOLD: Mapping[str, dict[str, str | int]] = {
+    "customer_id": {"pattern": "^(?!anon:)", "minLength": 1},
+    "anonymous_id": {"pattern": "^(?!anon:)", "minLength": 1},
+    "shop": {"pattern": "^(?!anon:)[^/]*$"},
+    "currency": {"pattern": "^[A-Z]{3}$"},
+}
 
 MOMENT_PATTERN = (
     r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?"
@@ -90,7 +97,12 @@ def _verdict(reason: RejectReason, expected: str) -> PydanticCustomError:
 
 
 def _identifier(name: str) -> CoreSchema:
-    return core_schema.str_schema(min_length=None if name in _MAY_BE_EMPTY else 1, max_length=ID_BYTES)
+    least = None if name in _MAY_BE_EMPTY else 1
+    return core_schema.str_schema(min_length=least, max_length=ID_BYTES, metadata=_told(name))
+
+
+def _told(name: str) -> dict[str, Any]:
+    return {"pydantic_js_updates": _TOLD.get(name, {})}
 
 
 # fromisoformat answers with datetime.UTC, on which arithmetic is five times faster than on pydantic's own zone.
@@ -109,7 +121,7 @@ _AMOUNT_SCHEMA = core_schema.no_info_plain_validator_function(
 _LEAF_BY_KIND: Mapping[str, CoreSchema] = {"datetime": _MOMENT, "decimal": _AMOUNT_SCHEMA}
 _LEAF_BY_FIELD: Mapping[str, Mapping[str, CoreSchema]] = {
     **{name: {"str": _identifier(name)} for name in ID_FIELDS},
-    "currency": {"str": core_schema.str_schema(metadata={"pydantic_js_updates": {"pattern": "^[A-Z]{3}$"}})},
+    "currency": {"str": core_schema.str_schema(metadata=_told("currency"))},
     "quantity": {"int": core_schema.int_schema(ge=0, le=_QUANTITY)},
     "score": {"int": core_schema.int_schema(ge=0, le=10)},
 }

@@ -1,7 +1,7 @@
 """The facts that shops report, one frozen dataclass a type.
 
 `segmenter.adapters.codec` reads bytes straight into them; the JSON Schemas in `schemas/` are generated from
-them. A field with a default may be missing from the record.
+them, the sentence below a field included. A field with a default may be missing from the record.
 """
 
 from collections.abc import Mapping
@@ -18,9 +18,13 @@ class Item:
     """One line of an order."""
 
     item: str
+    """What was bought: the shop's own name or number of it."""
     category: str | None = None
+    """The kind of goods it belongs to."""
     quantity: int = 1
+    """How many pieces, 0 or more."""
     amount: Decimal | None = None
+    """What the line came to, all pieces together, in the currency of the order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,11 +32,17 @@ class _Event:
     """What all events share."""
 
     occurred_at: datetime
+    """When it happened, with its zone: RFC 3339, from 1970 to 2200, at most 5 minutes after its record's time."""
     event_id: str | None = None
+    """An id that no other event has. Without one, the place of the record is taken."""
     customer_id: str | None = None
+    """Whose event it is; at most 256 bytes, not beginning with `anon:`."""
     anonymous_id: str | None = None
+    """Who it is as long as nobody knows: a cookie or device. Only looked at where there is no `customer_id`."""
     shop: str | None = None
+    """The shop within which ids are unique, without a slash; none where there is only one."""
     test: bool = False
+    """True for a trial that is to be left out of everything."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,16 +51,27 @@ class OrderPlaced(_Event):
 
     type: Literal["order.placed"] = "order.placed"
     order_id: str
+    """The shop's id of the order."""
     amount: Decimal
+    """What the customer pays, in `currency`: a decimal text of at most 18 digits, or a number of at most 15."""
     currency: str
+    """The currency of all amounts of the order: three capital letters of ISO 4217."""
     items: tuple[Item, ...] = ()
+    """The lines of the order."""
     discount: Decimal | None = None
+    """What was taken off, in `currency`."""
     coupon: str | None = None
+    """The code that was redeemed."""
     tax: Decimal | None = None
+    """The tax on it, in `currency`."""
     shipping: Decimal | None = None
+    """The shipping, in `currency`."""
     cost: Decimal | None = None
+    """What the goods cost the shop, in `currency`."""
     channel: str | None = None
+    """Where it was ordered, such as web, app or store."""
     campaign: str | None = None
+    """The campaign that led to it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +80,7 @@ class OrderPaid(_Event):
 
     type: Literal["order.paid"] = "order.paid"
     order_id: str
+    """The shop's id of the order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +89,7 @@ class OrderDelivered(_Event):
 
     type: Literal["order.delivered"] = "order.delivered"
     order_id: str
+    """The shop's id of the order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +98,7 @@ class OrderCancelled(_Event):
 
     type: Literal["order.cancelled"] = "order.cancelled"
     order_id: str
+    """The shop's id of the order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,10 +107,15 @@ class OrderUpdated(_Event):
 
     type: Literal["order.updated"] = "order.updated"
     order_id: str
+    """The shop's id of the order."""
     amount: Decimal | None = None
+    """What the customer pays now, in the currency of the order."""
     currency: str | None = None
+    """The currency of all amounts of the order: three capital letters of ISO 4217."""
     items: tuple[Item, ...] | None = None
+    """All lines of the order as they are now."""
     discount: Decimal | None = None
+    """What is taken off now, in the currency of the order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,9 +124,13 @@ class OrderRefunded(_Event):
 
     type: Literal["order.refunded"] = "order.refunded"
     refund_id: str
+    """The shop's id of the refund."""
     order_id: str | None = None
+    """The order it is for; none where it is for no order in particular."""
     amount: Decimal
+    """What went back, 0 or more, in `currency`."""
     currency: str
+    """Three capital letters of ISO 4217."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,10 +139,15 @@ class Click(_Event):
 
     type: Literal["click"] = "click"
     kind: str
+    """What he did, such as view, search or basket."""
     item: str | None = None
+    """What he looked at: the shop's own name or number of it."""
     category: str | None = None
+    """The kind of goods he looked at."""
     channel: str | None = None
+    """Where, such as web or app."""
     campaign: str | None = None
+    """The campaign that led there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,9 +156,13 @@ class SupportOpened(_Event):
 
     type: Literal["support.opened"] = "support.opened"
     ticket_id: str
+    """The id of the ticket."""
     priority: str | None = None
+    """How urgent it is, in the words of the support tool."""
     channel: str | None = None
+    """How he wrote, such as mail, chat or phone."""
     category: str | None = None
+    """What it is about."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,9 +171,13 @@ class SupportClosed(_Event):
 
     type: Literal["support.closed"] = "support.closed"
     ticket_id: str
+    """The id of the ticket."""
     priority: str | None = None
+    """How urgent it is, in the words of the support tool."""
     channel: str | None = None
+    """How he wrote, such as mail, chat or phone."""
     category: str | None = None
+    """What it is about."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,8 +186,11 @@ class SupportRated(_Event):
 
     type: Literal["support.rated"] = "support.rated"
     score: int
+    """The judgement: 1 to 5 on the scale csat, 0 to 10 on the scale nps."""
     scale: Literal["csat", "nps"]
+    """The scale it was asked on."""
     ticket_id: str | None = None
+    """The ticket it is about, where it is about one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,8 +199,11 @@ class Contact(_Event):
 
     type: Literal["contact"] = "contact"
     kind: Literal["sent", "opened", "clicked", "bounced", "unsubscribed"]
+    """What became of the message."""
     channel: str
+    """How it was sent, such as mail, push or post."""
     campaign: str | None = None
+    """The campaign it belongs to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,8 +212,11 @@ class CustomerUpdated(_Event):
 
     type: Literal["customer.updated"] = "customer.updated"
     attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
+    """What changed: at most 64 names of at most 128 bytes, texts of at most 1,024 bytes. Null: not known any more."""
     consent: Mapping[str, bool] = field(default_factory=dict)
+    """What he agreed to, by channel or purpose; at most 32."""
     known_since: datetime | None = None
+    """When the shop first knew him: RFC 3339 with zone."""
 
 
 Event: TypeAlias = (
