@@ -41,8 +41,7 @@ def build_app(binding: Binding, directory: Path) -> faust.App:
         broker=[f"kafka://{address.strip()}" for address in settings.bootstrap.split(",")],
         autodiscover=False,
         datadir=directory,
-        # The assignor tells workers apart by it; nobody ever calls it.
-        canonical_url=f"http://{uuid.uuid4().hex}.invalid",
+        canonical_url=f"http://{_worker_id(settings.instance_id)}.invalid",
         web_enabled=False,
         web_bind="127.0.0.1",
         worker_redirect_stdouts=False,
@@ -72,3 +71,12 @@ async def _take_polls(stream: _Stream) -> None:
     """Let the engine take poll after poll. Nothing is acknowledged: positions are stored with what they produced."""
     async for handoff in stream.noack():
         await handoff.carry_out()
+
+
+def _worker_id(instance_id: str | None) -> str:
+    """Return what the assignor tells workers apart by; nobody ever calls this address.
+
+    A static member gets its assignment of before back after a restart, and Faust refuses one that names another
+    address: so it is stable where the membership is.
+    """
+    return uuid.uuid4().hex if instance_id is None else uuid.uuid5(uuid.NAMESPACE_DNS, instance_id).hex

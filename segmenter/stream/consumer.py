@@ -45,6 +45,8 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust is not type
         self._handed_over_at = 0.0
         self._polls = 0
         self._is_halted = False
+        self._polling = asyncio.Lock()
+        self._rebalancing = asyncio.Lock()
         self._mirrored: dict[Place, int] = {}
         super().__init__(transport, *args, **kwargs)
         self.binding.ownership.rejoin_by(self._reader_thread.rejoin)
@@ -58,24 +60,34 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust is not type
         return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     async def halt(self) -> None:
-        """Take no further poll, and return when the one in flight is done."""
+        """Give the engine nothing more; return when it is done with what it has in hand."""
         self._is_halted = True
-        if self._in_flight is not None:
-            await asyncio.wait([self._in_flight.outcome])
+        async with self._polling, self._rebalancing:
+            pass
 
     # ---- the loop
 
     async def _drain_messages(self, fetcher: Service) -> None:
         """Poll for as long as Faust's fetcher runs."""
-        while not (self.should_stop or fetcher.should_stop):
-            if self._is_halted:
-                await fetcher.sleep(_WATCH_EVERY_S)
-            elif not self.flow_active:
-                await fetcher.wait(self.can_resume_flow)
-            else:
-                await self._poll_once()
+        try:
+            while not (self.should_stop or fetcher.should_stop):
+                if self._is_halted:
+                    await fetcher.sleep(_WATCH_EVERY_S)
+                elif not self.flow_active:
+                    await fetcher.wait(self.can_resume_flow)
+                else:
+                    await self._poll_once()
+        except asyncio.CancelledError:
+            # Faust stops its fetcher so, and takes it for a crash where the group happens to rebalance.
+            if not fetcher.should_stop:
+                raise
 
     async def _poll_once(self) -> None:
+        async with self._polling:
+            if not self._is_halted:
+                await self._poll_and_hand_over()
+
+    async def _poll_and_hand_over(self) -> None:
         gathered = await self._reader_thread.poll(self._engine.intake(), _POLL_WAIT_S)
         self._polls += 1
         self._tell_reseeks(gathered)
@@ -160,8 +172,9 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust is not type
     async def on_partitions_revoked(self, revoked: set[Place]) -> None:
         """Let the engine end its work, then let Faust suspend its streams."""
         self.stop_flow()
-        if self.binding.ownership.generation != NO_GENERATION:
-            await self._within_a_third("revoked", self._engine.revoked())
+        async with self._rebalancing:
+            if self.binding.ownership.generation != NO_GENERATION and not self._is_halted:
+                await self._within_a_third("revoked", self._engine.revoked())
             self.binding.ownership.lose()
         await super().on_partitions_revoked(revoked)
 
@@ -170,12 +183,16 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust is not type
         if faults := self._co_partition_faults(assigned):
             await self.crash(ConfigurationError(faults))
             return
+        async with self._rebalancing:
+            if not self._is_halted:
+                await self._tell_assigned(generation_id, [(topic, partition) for topic, partition in assigned])
+        await super().on_partitions_assigned(assigned, generation_id)
+
+    async def _tell_assigned(self, generation: int, places: Collection[Place]) -> None:
         self._observer.rebalanced()
         self._mirrored.clear()
-        self.binding.ownership.gain(generation_id, assigned, self.binding.settings.lane_topics)
-        places = [(topic, partition) for topic, partition in assigned]
-        await self._within_a_third("assigned", self._engine.assigned(generation_id, places))
-        await super().on_partitions_assigned(assigned, generation_id)
+        self.binding.ownership.gain(generation, places, self.binding.settings.lane_topics)
+        await self._within_a_third("assigned", self._engine.assigned(generation, places))
 
     async def _within_a_third(self, step: str, work: Awaitable[None]) -> None:
         """Give the engine a third of the rebalance timeout; the broker removes whoever takes all of it.
@@ -192,9 +209,10 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust is not type
             await self.crash(error)
 
     def _co_partition_faults(self, assigned: Collection[Place]) -> list[str]:
-        settings = self.binding.settings
-        counts = {topic: self.topic_partitions(topic) or 0 for topic in settings.topics}
-        return count_faults(counts, settings, assigned)
+        """Check what this member knows of the topics; metadata that has not come yet is no fault."""
+        known = {topic: self._reader_thread.partition_count(topic) for topic in self.binding.settings.topics}
+        counts = {topic: count for topic, count in known.items() if count is not None}
+        return count_faults(counts, self.binding.settings, assigned)
 
     async def seek_to_committed(self) -> Mapping[Place, int]:
         """Seek to where the engine wants to start; Faust calls this after a rebalance.

@@ -59,6 +59,11 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc] 
         """Leave the group and join it again."""
         await self._call(self._leave)
 
+    def partition_count(self, topic: str) -> int | None:
+        """Return how many partitions a topic has; None: the broker has not told us yet."""
+        partitions = self._consumer.partitions_for_topic(topic)
+        return len(partitions) if partitions else None
+
     async def on_start(self) -> None:
         """Start the consumer, and read through it."""
         await super().on_start()

@@ -8,12 +8,15 @@ from segmenter.stream.settings import StreamSettings
 
 
 def count_faults(counts: Mapping[str, int], settings: StreamSettings, assigned: Collection[Place] = ()) -> list[str]:
-    """Return what is wrong with the topics' partition counts, and with an assignment; 0 counts as missing."""
-    faults = [f"topic {topic} does not exist; create it first" for topic in settings.topics if not counts[topic]]
+    """Return what is wrong with the topics' partition counts, and with an assignment.
+
+    A topic with 0 partitions does not exist; one without a count is not judged.
+    """
+    faults = [f"topic {topic} does not exist; create it first" for topic, count in counts.items() if count == 0]
     faults += [
-        f"topic {topic} has {counts[topic]} partitions; every topic read at home must have {settings.partitions}"
-        for topic in settings.lane_topics
-        if counts[topic] not in (0, settings.partitions)
+        f"topic {topic} has {count} partitions; every topic read at home must have {settings.partitions}"
+        for topic, count in counts.items()
+        if topic in settings.lane_topics and count not in (0, settings.partitions)
     ]
     return faults or _split_lanes(settings, assigned)
 

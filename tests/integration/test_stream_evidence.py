@@ -129,10 +129,6 @@ async def test_a_partition_that_is_not_read_to_its_end_has_no_time(
         with_records = [poll.evidence[topic, 0] for poll in polls if poll.records]
         told = [(e.position, e.end, e.asked_at) for e in with_records]
         assert told == [(4, 10, None), (8, 10, None), (10, 10, NOON)]
-            (4, 10, None),
-            (8, 10, None),
-            (10, 10, NOON),
-        ]
 
 
 async def test_the_time_is_that_of_the_request_however_late_the_answer_is_read(
