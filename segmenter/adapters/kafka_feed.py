@@ -15,9 +15,8 @@ from aiokafka import AIOKafkaProducer
 
 from segmenter.adapters.home import home_of
 from segmenter.adapters.kafka_batches import deliver, producer_options
-from segmenter.adapters.kafka_reach import answering
+from segmenter.adapters.kafka_reach import answering, partition_counts
 from segmenter.adapters.kafka_wire import Partition
-from segmenter.errors import ConfigurationError
 from segmenter.ports import Body
 
 # Read, sorted into partitions and sent at once.
@@ -77,12 +76,12 @@ async def feed(
     fed = Fed()
     started_at = time.monotonic()
     async with answering(bootstrap):
+        partitions = await partition_counts(bootstrap, route.topics)
         producer = AIOKafkaProducer(
             **producer_options(bootstrap, "segmenter-publish"), enable_idempotence=True, compression_type="lz4"
         )
         try:
             await producer.start()
-            partitions = await _partitions(producer, route, bootstrap)
             async for chunk in chunks:
                 for lines in _paced(chunk, rate):
                     await deliver(producer, _by_partition(lines, route, partitions, fed), per_batch=_NO_LIMIT)
@@ -118,18 +117,6 @@ def _is_readable(stream: IO[bytes]) -> bool:
 def _numbered(lines: Sequence[bytes], before: int) -> list[NumberedLine]:
     numbered = (NumberedLine(number, line.strip()) for number, line in enumerate(lines, start=before + 1))
     return [line for line in numbered if line.text]
-
-
-async def _partitions(producer: AIOKafkaProducer, route: Route, bootstrap: str) -> Mapping[str, int]:
-    """Return the partition count of every topic of the route."""
-    cluster = await producer.client.fetch_all_metadata()
-    count_by_topic = {topic: len(cluster.partitions_for_topic(topic) or ()) for topic in sorted(route.topics)}
-    missing = [topic for topic, count in count_by_topic.items() if count == 0]
-    if missing:
-        raise ConfigurationError(
-            [f"topic {topic} is not on {bootstrap}; create it with: segmenter topics create" for topic in missing]
-        )
-    return count_by_topic
 
 
 def _by_partition(

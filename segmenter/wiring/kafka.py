@@ -5,13 +5,26 @@ import gzip
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from difflib import get_close_matches
 from io import FileIO
 from pathlib import Path
 from typing import IO, cast
 
 from segmenter.adapters.kafka_feed import Fed, NumberedLine, Route, chunks_of_lines, feed
+from segmenter.adapters.kafka_rejected import PutAside, newest_rejected
+from segmenter.adapters.kafka_topics import (
+    CHANGES_CONFIG,
+    MEMBERSHIPS_CONFIG,
+    REJECTED_CONFIG,
+    REKEYED_CONFIG,
+    TopicPlan,
+    TopicResult,
+    check,
+    create,
+)
+from segmenter.domain.causes import RejectReason
 from segmenter.errors import ConfigurationError
-from segmenter.settings import Settings
+from segmenter.settings import Keyed, Settings
 
 STANDARD_INPUT = "-"
 
@@ -33,6 +46,47 @@ def publish(
                 settings.kafka_bootstrap, chunks, route_of(settings, topic), rate, lambda: progress(position(), size)
             )
         )
+
+
+def create_topics(settings: Settings) -> list[TopicResult]:
+    """Create the topics that are missing; those that are there are checked and left as they are."""
+    return asyncio.run(create(settings.kafka_bootstrap, topic_plans(settings)))
+
+
+def check_topics(settings: Settings) -> list[str]:
+    """Return what is wrong with the topics and the brokers, a sentence each."""
+    return asyncio.run(check(settings.kafka_bootstrap, topic_plans(settings)))
+
+
+def topic_plans(settings: Settings) -> list[TopicPlan]:
+    """Return how every topic must be: lanes need equal partition counts, the rest is the shop's business."""
+    topics, partitions = settings.topics, settings.partitions
+    inputs = [
+        TopicPlan(name=topic.name, partitions=partitions, any_count=topic.keyed is Keyed.OTHER)
+        for topic in topics.inputs
+    ]
+    outputs = [
+        TopicPlan(name=topic.name, partitions=partitions, config=config)
+        for topic, config in (
+            (topics.rekeyed, REKEYED_CONFIG),
+            (topics.changes, CHANGES_CONFIG),
+            (topics.memberships, MEMBERSHIPS_CONFIG),
+            (topics.rejected, REJECTED_CONFIG),
+        )
+    ]
+    return [*inputs, *outputs]
+
+
+def list_rejected(settings: Settings, *, reason: str | None, limit: int) -> list[PutAside]:
+    """Return the newest records that were put aside, newest first.
+
+    Raises ConfigurationError for a reason that there is not.
+    """
+    if reason is not None and reason not in list(RejectReason):
+        close = get_close_matches(reason, list(RejectReason), n=1)
+        hint = f"did you mean {close[0]}?" if close else f"expected one of {', '.join(RejectReason)}"
+        raise ConfigurationError([f"--reason: found {reason!r}, which is no reason; {hint}"])
+    return asyncio.run(newest_rejected(settings.kafka_bootstrap, settings.topics.rejected.name, reason, limit))
 
 
 def route_of(settings: Settings, topic: str | None) -> Route:
