@@ -88,7 +88,7 @@ class KafkaLaneLog:
         self._wire = wire
         self._partitions = partitions
         self._claim = claim
-        self._claimed_at = time.time()
+        self.claimed_at = time.time()
         self._options = options
         self._refusals = refusals
         self._read: dict[Output, NumberedPartition] = {}
@@ -121,7 +121,7 @@ class KafkaLaneLog:
 
     async def send(self, entries: Sequence[OutboxEntry]) -> None:
         """Publish in order; see `LaneLog.send`. Several outputs go at once, each in its order."""
-        age_s = time.time() - self._claimed_at
+        age_s = time.time() - self.claimed_at
         if self._claim is not None and not 0 <= age_s + 1 <= FENCE_LIMIT_S:
             raise TransientError(f"the fence is {age_s:.0f} s old; the broker may have forgotten it")
         by_output = {output: [e for e in entries if e.output is output] for output in self._partitions}

@@ -17,9 +17,11 @@ ROUND_BYTES = 1024 * 1024
 class Backlog:
     """Stored pages that the broker has not acknowledged, numbered without gaps."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_entries: int = FULL_ENTRIES, most_bytes: int = FULL_BYTES) -> None:
         self._pages: deque[tuple[OutboxPage, int]] = deque()
         self._is_full = False
+        self.most_entries = most_entries
+        self.most_bytes = most_bytes
         self.entries = 0
         self.size_bytes = 0
         self.next_page = 0
@@ -37,8 +39,8 @@ class Backlog:
 
     @property
     def is_full(self) -> bool:
-        """More than the bound is waiting, or more than half of it since the bound was reached."""
-        share = max(self.entries / FULL_ENTRIES, self.size_bytes / FULL_BYTES)
+        """As much as the bound is waiting, or more than half of it since the bound was reached."""
+        share = max(self.entries / self.most_entries, self.size_bytes / self.most_bytes)
         self._is_full = share >= 1 or (self._is_full and share > 1 / 2)
         return self._is_full
 

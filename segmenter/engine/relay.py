@@ -94,6 +94,10 @@ class Relay:
         """The log is open; otherwise a takeover is under way or being waited for."""
         return self._log is not None
 
+    def bound(self, entries: int, size_bytes: int) -> None:
+        """Be full at this much; half of it ends that."""
+        self._backlog.most_entries, self._backlog.most_bytes = entries, size_bytes
+
     async def take_over(self, reconcile: Reconciler) -> LaneState:
         """Fence, reconcile and open; return the lane's state as it then is.
 
@@ -241,7 +245,7 @@ class Relay:
     async def _take(self, reconcile: Reconciler | None) -> Taken:
         """Take over, and begin with what the store holds."""
         if reconcile is not None:
-            self._backlog = Backlog()
+            self._backlog = Backlog(self._backlog.most_entries, self._backlog.most_bytes)
         taken = await self._timed(self._takeover.run(reconcile, self._backlog.next_page))
         self._log = taken.log
         async with self._marking:

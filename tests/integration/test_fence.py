@@ -14,7 +14,7 @@ from enum import StrEnum
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from segmenter.adapters.fence import Fence, Identity
+from segmenter.adapters.fence import Fence
 from segmenter.adapters.kafka_log import KafkaOutputLog
 from segmenter.adapters.kafka_wire import Partition, Wire
 from segmenter.adapters.memory import MemoryStore
@@ -24,6 +24,7 @@ from segmenter.observability import Metrics
 from segmenter.ports import LaneLog, LaneState, LoggedRecord, OutboxEntry, Output
 from tests.bench.kafka import KafkaCluster
 from tests.contract.lane_entries import PARTITIONS, Owner
+from tests.contract.stalling import StallingFence
 
 ROUNDS = int(os.environ.get("FENCE_ROUNDS", "30"))
 LANES = 2
@@ -39,16 +40,6 @@ class Stall(StrEnum):
     BEFORE_FENCE = "before (a)"
     IN_FENCE = "between (a) and (b)"
     BEFORE_SEND = "before a send"
-
-
-class StallingFence(Fence):
-    """Stops when the markers are written."""
-
-    woken: asyncio.Event
-
-    async def mark(self, identity: Identity) -> None:
-        await super().mark(identity)
-        await self.woken.wait()
 
 
 class StallingLaneLog:
