@@ -1,24 +1,11 @@
 """Runs commands as a shell would, with an environment of the test's own."""
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import pytest
 
 from segmenter.cli import main
-
-
-@dataclass(frozen=True)
-class Ran:
-    """How a command ended, and what it printed."""
-
-    code: int
-    out: str
-    err: str
-
-
-RunCommand = Callable[..., Ran]
+from tests.cli.running import Ran, RunCommand
 
 
 @pytest.fixture
@@ -35,6 +22,6 @@ def segmenter(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
             main(arguments)
         printed = capfd.readouterr()
         assert isinstance(ended.value.code, int)
-        return Ran(ended.value.code, printed.out, printed.err)
+        return Ran(int(ended.value.code), printed.out, printed.err)
 
     return run

@@ -9,7 +9,7 @@ from segmenter.adapters.rulebook_file import default_rulebook, load_rulebook, pa
 from segmenter.domain.instants import DAY, HOUR
 from segmenter.domain.rulebook import CountsFrom, LifecycleRule, Rulebook, ValueRule
 from segmenter.errors import ConfigurationError
-from tests.cli.conftest import RunCommand
+from tests.cli.running import RunCommand
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "rulebooks"
 KEPT = 400 * DAY

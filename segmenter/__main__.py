@@ -1,0 +1,5 @@
+"""`python -m segmenter` is the command `segmenter`."""
+
+from segmenter.cli import main
+
+main()
