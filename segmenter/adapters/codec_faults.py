@@ -86,7 +86,8 @@ def fault_of_field(error: ValidationError) -> Rejection:
     if kind in _REASONS:
         return Rejection(RejectReason(kind), f"{path} is {shown(found)}, expected {first['msg']}")
     if kind == "missing":
-        return Rejection(RejectReason.MISSING_FIELD, f"{path} is missing")
+        kind_of_event = first["loc"][0]
+        return Rejection(RejectReason.MISSING_FIELD, f"{path} is missing, expected in every {kind_of_event}")
     if name in _TIMES:
         return _fault_of_time(path, found)
     if name in ID_FIELDS:
@@ -99,7 +100,7 @@ def fault_of_field(error: ValidationError) -> Rejection:
 def is_too_deep(parsed: object) -> bool:
     """Tell whether objects and lists are nested deeper than is allowed; the outermost is at depth 1."""
     level = [parsed]
-    for _ in range(DEEPEST + 1):
+    for _ in range(DEEPEST):
         level = [each for part in level for each in _parts_of(part) if isinstance(each, dict | list)]
         if not level:
             return False
