@@ -8,7 +8,7 @@ from segmenter.domain.lifecycle import Lifecycle, inactive_at, lifecycle_at
 from segmenter.domain.money import money_text
 from segmenter.domain.profile import LIFECYCLE, VALUE, Profile
 from segmenter.domain.rulebook import Rulebook
-from segmenter.domain.value import A, B, Boundary, grade, is_fall, share_above
+from segmenter.domain.value import A, B, C, Boundary, grade, is_fall, share_above
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,10 @@ def _value_at(
 ) -> tuple[str | None, Instant | None]:
     """Return the class, and until when the dwell holds back a fall that is due."""
     present = profile.present.get(VALUE)
-    if boundary is None:
-        return (None if present is None else present.segment), None
     before = None if present is None else present.segment
+    if boundary is None:
+        # Who holds no revenue is C whatever the others hold; for the rest there is nothing to compare with yet.
+        return (C if profile.totals.window_net <= 0 else before), None
     after = grade(profile.totals.window_net, before, boundary.marks)
     if present is None or not is_fall(before, after):
         return after, None
