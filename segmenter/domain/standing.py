@@ -8,7 +8,7 @@ from segmenter.domain.lifecycle import Lifecycle, inactive_at, lifecycle_at
 from segmenter.domain.money import money_text
 from segmenter.domain.profile import LIFECYCLE, VALUE, Profile
 from segmenter.domain.rulebook import Rulebook
-from segmenter.domain.value import A, B, C, Boundary, grade, is_fall, share_above
+from segmenter.domain.value import A, B, Boundary, C, grade, is_fall, share_above
 
 
 @dataclass(frozen=True, slots=True)
