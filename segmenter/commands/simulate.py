@@ -38,6 +38,7 @@ def simulate(
 
     The engine is the one of the workers; the lines written are the values that they would have published.
     """
+    from segmenter.domain.instants import rfc3339
     from segmenter.wiring.simulation import SimulationOptions, instant_in
     from segmenter.wiring.simulation import simulate as run
 
@@ -57,7 +58,8 @@ def simulate(
     if json:
         say_json(result.as_json())
         return
-    say(f"{result.events} events, {result.changes} changes, {result.customers} customers, up to {result.until}")
+    said = f"{result.events} events, {result.changes} changes, {result.customers} customers"
+    say(f"{said}, up to {rfc3339(result.until)}")
     say_table(
         ("dimension", "segment", "customers"),
         [(dimension, segment, str(count)) for (dimension, segment), count in sorted(result.sizes.items())],

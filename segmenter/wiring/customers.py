@@ -45,15 +45,16 @@ async def _find(settings: Settings, identity: str) -> Found | None:
 
 async def found_in(store: LaneStore, partitions: int, identity: str) -> Found | None:
     """Look a customer up in every lane that could be his home."""
+    # With another count we would look in the wrong lane, and find nobody; there always is a lane 0.
+    _, first = await store.state(0)
+    if first.version > 0 and first.partitions != partitions:
+        fault = f"SEGMENTER_PARTITIONS: found {partitions}, but the lanes are stored as {first.partitions}"
+        raise ConfigurationError([f"{fault}; write SEGMENTER_PARTITIONS={first.partitions}"])
     for home_id in _home_ids_of(identity):
         lane = home_of(home_id, partitions)
-        _, state = await store.state(lane)
-        if state.version > 0 and state.partitions != partitions:
-            fault = f"SEGMENTER_PARTITIONS: found {partitions}, but the lanes are stored as {state.partitions}"
-            raise ConfigurationError([f"{fault}; write SEGMENTER_PARTITIONS={state.partitions}"])
         [profile] = await store.load(lane, [identity])
         if profile is not None:
-            return Found(profile=profile, lane=state)
+            return Found(profile=profile, lane=(await store.state(lane))[1])
     return None
 
 

@@ -1,0 +1,160 @@
+import asyncio
+import json
+from collections.abc import Mapping
+
+import pytest
+
+from segmenter.adapters.home import home_of
+from segmenter.adapters.memory import MemoryStore
+from segmenter.adapters.redis_client import connect
+from segmenter.adapters.redis_lanes import RedisLaneStore
+from segmenter.domain.instants import DAY
+from segmenter.domain.ledger import Ledger, LooseRefund, Order, Totals
+from segmenter.domain.profile import Profile, Standing
+from segmenter.errors import ConfigurationError
+from segmenter.ports import Commit, LaneNotes, LaneState, LaneStore, ProfileWrite, Stored, Token
+from segmenter.wiring.customers import found_in
+from tests.bench.process import free_ports
+from tests.cli.running import Ran, RunCommand
+
+PARTITIONS = 4
+NEW_YEAR = 20_454 * DAY
+OWNER = Token(1, "test")
+
+
+def buyer(identity: str) -> Profile:
+    """A repeat buyer in class A, of whom consumers still believe B."""
+    return Profile(
+        customer=identity,
+        sequence=3,
+        settled_at=NEW_YEAR,
+        first_seen_at=NEW_YEAR - 40 * DAY,
+        last_seen_at=NEW_YEAR,
+        ledger=Ledger(
+            orders={1: Order(placed_at=NEW_YEAR, gross=86_100), 2: Order(paid_at=NEW_YEAR, waiting_since=NEW_YEAR)},
+            loose_refunds={3: LooseRefund(NEW_YEAR, 100)},
+        ),
+        totals=Totals(orders=1, last_order_at=NEW_YEAR, first_order_at=NEW_YEAR, net=86_000, window_net=86_000),
+        present={"lifecycle": Standing("repeat", NEW_YEAR), "value": Standing("A", NEW_YEAR)},
+        unannounced={"value": "B"},
+        wake_at=NEW_YEAR + 180 * DAY,
+    )
+
+
+async def store_in(store: LaneStore, identity: str, lane: int) -> None:
+    acquired = await store.acquire(lane, OWNER, PARTITIONS)
+    assert isinstance(acquired, LaneState)
+    write = ProfileWrite(customer=identity, profile=buyer(identity))
+    notes = LaneNotes(watermark=NEW_YEAR, is_live=True)
+    commit = Commit(lane=lane, token=OWNER, version=acquired.version, notes=notes, profiles=[write])
+    assert isinstance(await store.commit(commit), Stored)
+
+
+@pytest.mark.parametrize(
+    ("identity", "home_id"),
+    [
+        ("c-42", "c-42"),
+        ("shop-1/c-42", "c-42"),
+        ("a/b/c", "b/c"),
+        ("a/b/c", "a/b/c"),
+        ("anon:x-9", "x-9"),
+        ("anon:shop-1/x-9", "x-9"),
+    ],
+)
+async def test_a_customer_is_found_at_home_which_the_shop_does_not_decide(identity: str, home_id: str) -> None:
+    store = MemoryStore(PARTITIONS).lanes
+    home = home_of(home_id, PARTITIONS)
+    await store_in(store, identity, home)
+
+    found = await found_in(store, PARTITIONS, identity)
+
+    assert found is not None
+    assert (found.profile.customer, found.lane.lane) == (identity, home)
+
+
+async def test_another_partition_count_than_the_stored_one_is_refused() -> None:
+    store = MemoryStore(PARTITIONS).lanes
+    await store_in(store, "c-42", 0)
+
+    with pytest.raises(ConfigurationError) as refused:
+        await found_in(store, 2 * PARTITIONS, "c-42")
+
+    assert refused.value.faults == (
+        "SEGMENTER_PARTITIONS: found 8, but the lanes are stored as 4; write SEGMENTER_PARTITIONS=4",
+    )
+
+
+@pytest.fixture
+def environment(redis_url: str) -> Mapping[str, str]:
+    async def fill() -> None:
+        client = connect(redis_url)
+        await store_in(RedisLaneStore(client, "seg"), "c-42", home_of("c-42", PARTITIONS))
+        await client.aclose()
+
+    asyncio.run(fill())
+    return {"SEGMENTER_REDIS_URL": redis_url, "SEGMENTER_PARTITIONS": str(PARTITIONS)}
+
+
+def test_the_command_tells_where_a_customer_stands_and_why_he_will_move(
+    segmenter: RunCommand, environment: Mapping[str, str]
+) -> None:
+    ran = segmenter("customer", "c-42", "--json", **environment)
+
+    assert ran.code == 0
+    assert json.loads(ran.out) == {
+        "customer_id": "c-42",
+        "segments": [
+            {
+                "dimension": "lifecycle",
+                "segment": "repeat",
+                "since": "2026-01-01T00:00:00.000Z",
+                "announced": "repeat",
+            },
+            {"dimension": "value", "segment": "A", "since": "2026-01-01T00:00:00.000Z", "announced": "B"},
+        ],
+        "orders": 1,
+        "net_revenue": "860.00",
+        "value_revenue": "860.00",
+        "currency": "EUR",
+        "over_refund": "0.00",
+        "first_order_at": "2026-01-01T00:00:00.000Z",
+        "last_order_at": "2026-01-01T00:00:00.000Z",
+        "first_seen_at": "2025-11-22T00:00:00.000Z",
+        "last_seen_at": "2026-01-01T00:00:00.000Z",
+        "orders_kept": 1,
+        "orders_awaited": 1,
+        "orders_folded": 0,
+        "refunds_without_order": 1,
+        "life": 1,
+        "sequence": 3,
+        "next_change_at": "2026-06-30T00:00:00.000Z",
+        "settled_at": "2026-01-01T00:00:00.000Z",
+        "is_held": False,
+        "is_excluded": False,
+        "lane": home_of("c-42", PARTITIONS),
+        "lane_watermark": "2026-01-01T00:00:00.000Z",
+        "lane_is_live": True,
+    }
+
+
+def test_the_table_says_the_same(segmenter: RunCommand, environment: Mapping[str, str]) -> None:
+    ran = segmenter("customer", "c-42", **environment)
+
+    assert ran.code == 0
+    assert "860.00" in ran.out
+    assert "lifecycle" in ran.out
+
+
+def test_nobody_by_that_id_ends_with_1(segmenter: RunCommand, environment: Mapping[str, str]) -> None:
+    assert segmenter("customer", "c-43", **environment) == Ran(1, "", "nobody is known as c-43 in namespace seg\n")
+
+
+def test_a_redis_that_is_away_is_told_with_its_address_and_setting_but_no_password(segmenter: RunCommand) -> None:
+    port = free_ports(1)[0]
+
+    ran = segmenter("customer", "c-42", SEGMENTER_REDIS_URL=f"redis://user:hunter2@127.0.0.1:{port}/0")
+
+    assert ran.code == 3
+    assert ran.err.startswith(f"Redis at redis://127.0.0.1:{port}/0 does not answer; start it, or name another with ")
+    assert "SEGMENTER_REDIS_URL" in ran.err
+    assert "hunter2" not in ran.err
