@@ -41,7 +41,9 @@ class Leader:
         self._rule = rule
         self._recorder = recorder
         self._seen: tuple[int, ...] | None = None
-        self.moved_bytes = 0
+        self._moved_bytes = 0
+        self.last_round_bytes = 0
+        """What the last round read of all lanes together, about."""
 
     async def round(self) -> Boundary | None:
         """Publish a new boundary if any ranking has moved since the last round; return it.
@@ -66,8 +68,8 @@ class Leader:
 
     def _report(self, found: Boundary | None, *, is_published: bool) -> None:
         ranked = 0 if found is None else found.ranked
-        self._recorder.boundary_round(moved_bytes=self.moved_bytes, ranked=ranked, published=is_published)
-        self.moved_bytes = 0
+        self.last_round_bytes, self._moved_bytes = self._moved_bytes, 0
+        self._recorder.boundary_round(moved_bytes=self.last_round_bytes, ranked=ranked, published=is_published)
 
     async def _compute(self, before: Boundary | None, versions: tuple[int, ...]) -> Boundary | None:
         coarse = await self._merged(self._board.coarse)
@@ -111,7 +113,7 @@ class Leader:
 
     async def _merged(self, read: Callable[[int], Awaitable[Mapping[int, Range]]]) -> dict[int, Range]:
         by_lane = await self._ask(read)
-        self.moved_bytes += RANGE_BYTES * sum(len(ranges) for ranges in by_lane)
+        self._moved_bytes += RANGE_BYTES * sum(len(ranges) for ranges in by_lane)
         merged: dict[int, Range] = {}
         for ranges in by_lane:
             for key, part in ranges.items():
@@ -128,7 +130,7 @@ class Leader:
 
     async def _parts(self, edges: Sequence[int]) -> list[Range]:
         by_lane = await self._ask(lambda lane: self._board.parts(lane, edges))
-        self.moved_bytes += RANGE_BYTES * sum(len(parts) for parts in by_lane)
+        self._moved_bytes += RANGE_BYTES * sum(len(parts) for parts in by_lane)
         return [
             Range(sum(part.count for part in parts), sum(part.total for part in parts))
             for parts in zip(*by_lane, strict=True)
