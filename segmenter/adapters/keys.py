@@ -10,7 +10,7 @@ or 1 MiB; whatever grows with the number of customers is cut into buckets, slice
 | `{t}:positions`, `:taken`, `:markers` | hash | offset or time by source |
 | `{t}:sizes` | hash | customers by dimension and segment |
 | `{t}:profiles:<bucket>` | hash | packed profile by customer; buckets grow with the lane |
-| `{t}:due`, `:ranks`, `:held` | family of sorted sets | deadlines by day, revenues by log bucket, held customers |
+| `{t}:due`, `:ranks`, `:held` | family of sorted sets | deadlines by day, revenues by eighth of a doubling, held |
 | `{t}:coarse`, `{t}:fine:<factor of two>` | hash | count and sum of ranked revenues by factor of two, by log bucket |
 | `{t}:outbox:<page>` | string | packed records that wait for the relay |
 | `{0}:boundary`, `{0}:tasks` | hash | the boundary in force; position of each repartition task |
@@ -21,8 +21,12 @@ themselves, `<family>:<slice>:<page>`. `{t}:nothing` never exists (see `lua/toke
 
 from zlib import crc32
 
+from segmenter.domain.value import bucket_of
+
 LEAST_BUCKETS = 64
 HELD_SLICES = 64
+# One log bucket a slice would make a commit's moves twice as many commands; a slice of many pages is slow to leave.
+_BUCKETS_A_SLICE = 6
 
 
 class LaneKeys:
@@ -87,6 +91,11 @@ def bucket_of_customer(customer: bytes, buckets: int) -> int:
 def held_slice(customer: bytes) -> int:
     """Return the slice that holds a held customer."""
     return crc32(customer) % HELD_SLICES
+
+
+def rank_slice(revenue: int) -> int:
+    """Return the slice that holds a ranked revenue: an eighth of a doubling, or -1 without any."""
+    return bucket_of(revenue) // _BUCKETS_A_SLICE
 
 
 def _round(buckets: int) -> int:

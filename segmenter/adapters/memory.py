@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from segmenter.adapters.memory_lanes import MemoryLaneStore, World, new_state
 from segmenter.domain.instants import Instant
-from segmenter.domain.value import Boundary, coarse_of
+from segmenter.domain.value import UNRANKED, Boundary, coarse_of
 from segmenter.ports import LaneState, LaneSummary, Range, Source, Token
 
 
@@ -103,7 +103,9 @@ class MemoryBoard:
 
     def _sums(self, lane: int) -> dict[int, tuple[int, int]]:
         held = self._world.lanes.get(lane)
-        return {} if held is None else held.ranks.sums()
+        sums = {} if held is None else held.ranks.sums()
+        # Buyers without revenue are indexed for sweeps, but not ranked.
+        return {bucket: counted for bucket, counted in sums.items() if bucket != UNRANKED}
 
 
 def _state_of(world: World, lane: int) -> LaneState:

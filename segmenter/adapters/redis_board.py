@@ -1,19 +1,20 @@
 """The board in Redis: rankings as small numbers, and the boundary behind a compare-and-set."""
 
 from collections.abc import Mapping, Sequence
+from struct import Struct
 from typing import Any
 
 from redis.asyncio import Redis
 
-from segmenter.adapters.keys import LaneKeys, boundary_key
+from segmenter.adapters.keys import LaneKeys, boundary_key, rank_slice
 from segmenter.adapters.redis_client import ask, retried
 from segmenter.adapters.redis_commit import LOW_BITS
 from segmenter.adapters.redis_scripts import PARTS, PUBLISH
 from segmenter.adapters.redis_state import Fields, pack_boundary, unpack_boundary
-from segmenter.domain.value import Boundary, bucket_of
+from segmenter.domain.value import Boundary
 from segmenter.ports import LaneSummary, Range, Token
 
-_DIGITS = 26
+_COUNT = Struct("<ddd")
 
 
 class RedisBoard:
@@ -37,7 +38,7 @@ class RedisBoard:
             LaneSummary(
                 lane=lane, is_live=live == b"1", rank_version=int(rank_version or 0), watermark=int(watermark or 0)
             )
-            for lane, (live, rank_version, watermark) in enumerate(await retried(read))
+            for lane, (live, rank_version, watermark) in enumerate(await retried(self._client, read))
         ]
 
     async def coarse(self, lane: int) -> Mapping[int, Range]:
@@ -55,20 +56,20 @@ class RedisBoard:
                 return await pipeline.execute()
 
         ranges: dict[int, Range] = {}
-        for fields in await retried(read):
+        for fields in await retried(self._client, read):
             ranges.update(_ranges(fields))
         return ranges
 
     async def parts(self, lane: int, edges: Sequence[int]) -> list[Range]:
         """Return the ranking between consecutive edges, which lie inside one bucket; one call a page of it."""
-        bucket, page, last_page = bucket_of(edges[0]), 0, 0
+        number, page, last_page = rank_slice(edges[0]), 0, 0
         counts, totals = [0] * (len(edges) - 1), [0] * (len(edges) - 1)
         while page <= last_page:
-            last_page, *numbers = await PARTS.run(self._client, [self._keys[lane].ranks], [bucket, page, *edges])
+            last_page, *numbers = await PARTS.run(self._client, [self._keys[lane].ranks], [number, page, *edges])
             page += 1
             for part, (count, high, low) in enumerate(zip(*[iter(numbers)] * 3, strict=True)):
                 counts[part] += count
-                totals[part] += (int(high) << _DIGITS) + int(low)
+                totals[part] += (int(high) << LOW_BITS) + int(low)
         return [Range(count, total) for count, total in zip(counts, totals, strict=True)]
 
     async def boundary(self) -> Boundary | None:
@@ -84,15 +85,9 @@ class RedisBoard:
 
 
 def _ranges(fields: Fields) -> dict[int, Range]:
-    """Return count and sum by bucket from the fields that `lua/histogram.lua` describes."""
-    return {
-        int(name[:-2]): Range(
-            int(count), _number(fields, name[:-2] + b":l") + (_number(fields, name[:-2] + b":h") << LOW_BITS)
-        )
-        for name, count in fields.items()
-        if name.endswith(b":n")
-    }
-
-
-def _number(fields: Fields, name: bytes) -> int:
-    return int(fields.get(name, 0))
+    """Return count and sum by bucket from a hash that `lua/histogram.lua` describes."""
+    ranges = {}
+    for bucket, packed in fields.items():
+        customers, low, high = map(int, _COUNT.unpack(packed))
+        ranges[int(bucket)] = Range(customers, (high << LOW_BITS) + low)
+    return ranges

@@ -71,11 +71,11 @@ def connect(url: str) -> Redis:
 async def check_server(client: Redis) -> list[str]:
     """Return what makes this server unfit to keep lanes, one sentence each."""
     faults = []
-    server = await retried(lambda: client.info("server"))
+    server = await retried(client, lambda: client.info("server"))
     version = str(server.get("redis_version", "0"))
     if tuple(int(part) for part in version.split(".")[:2]) < _LEAST_VERSION:
         faults.append(f"Redis is version {version}; expected 6.2 or newer")
-    memory = await retried(lambda: client.info("memory"))
+    memory = await retried(client, lambda: client.info("memory"))
     # INFO tells the policy also where a managed service forbids CONFIG.
     policy = str(memory.get("maxmemory_policy", "noeviction"))
     if policy != "noeviction":
@@ -90,10 +90,10 @@ async def call(client: Redis, *parts: bytes | str | int) -> Any:
 
 async def ask(client: Redis, *parts: bytes | str | int) -> Any:
     """Return the reply to one command that may run twice, tried as `retried` tries."""
-    return await retried(lambda: call(client, *parts))
+    return await retried(client, lambda: call(client, *parts))
 
 
-async def retried(operation: Callable[[], Awaitable[T]]) -> T:
+async def retried(client: Redis, operation: Callable[[], Awaitable[T]]) -> T:
     """Return what the operation gives, tried again while trouble may pass. Raises TransientError after 5 s."""
     deadline, pause_s = time.monotonic() + TRY_FOR_S, _FIRST_PAUSE_S
     while True:
@@ -103,6 +103,9 @@ async def retried(operation: Callable[[], Awaitable[T]]) -> T:
         except exceptions.RedisError as error:
             _raise_unless_it_may_pass(error)
             trouble: Exception = error
+            if isinstance(error, exceptions.ReadOnlyError):
+                # It is a replica now; the address may lead to the new primary, old connections do not.
+                await client.connection_pool.disconnect(inuse_connections=False)
         except OSError as error:
             trouble = error
         pause_s = min(_LONGEST_PAUSE_S, pause_s * 2)

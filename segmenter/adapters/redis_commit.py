@@ -4,18 +4,17 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from segmenter.adapters.keys import LaneKeys, bucket_of_customer, held_slice
+from segmenter.adapters.keys import LaneKeys, bucket_of_customer, held_slice, rank_slice
 from segmenter.adapters.lane_limits import queued_at, ranked_by
 from segmenter.adapters.profile_codec import encode
 from segmenter.adapters.redis_outbox import pack_page
 from segmenter.adapters.redis_state import pack_notes, pack_outputs, size_field
-from segmenter.domain.instants import DAY
+from segmenter.domain.instants import DAY, Instant
 from segmenter.domain.value import bucket_of, coarse_of
-from segmenter.errors import InvariantError
 from segmenter.ports import Commit, ProfileWrite
 
-# A sum of revenues is kept in two numbers, of their low 40 bits and of the rest, as HINCRBY counts in 64 bits.
-LOW_BITS = 40
+# A sum of revenues is kept as two, of their low 26 bits and of the rest: see `lua/histogram.lua`.
+LOW_BITS = 26
 _LOW = 2**LOW_BITS - 1
 
 _Groups = dict[int, list[bytes]]
@@ -29,22 +28,22 @@ def commit_keys(keys: LaneKeys) -> list[str]:
 
 def commit_args(commit: Commit, buckets: int) -> list[bytes]:
     """Return the arguments of the script: its fixed ones, then the sections it describes."""
-    fine = _histogram_moves(commit.profiles)
+    moves = _Moves(buckets)
+    for write in commit.profiles:
+        moves.add(write)
     sections: list[bytes] = []
     _put(sections, _fields(commit))
     _put(sections, _positions(commit))
-    _put(sections, _coarse_counts(fine))
+    _put(sections, moves.coarse_counts())
     _put(sections, _named_numbers(commit.taken))
     _put(sections, _named_numbers(commit.markers))
     _put(sections, [part for place, by in commit.sizes.items() if by for part in (size_field(place), b"%d" % by)])
     _put(sections, [part for page in commit.pages for part in (b"%d" % page.number, pack_page(page))])
-    moves = _Moves(buckets)
-    for write in commit.profiles:
-        moves.add(write)
-    moves.put(sections)
+    for groups in moves.groups():
+        _put_groups(sections, groups)
     _put_groups(sections, _held_groups(commit.release, is_addition=False))
     _put_groups(sections, _held_groups(commit.hold, is_addition=True))
-    _put_groups(sections, _fine_counts(fine))
+    _put_groups(sections, moves.fine_counts())
     keep_from = b"" if commit.first_page is None else b"%d" % commit.first_page
     head = [str(commit.token).encode(), b"", b"%d" % commit.version, b"%d" % buckets, keep_from]
     head[1] = _commit_id(head, sections)
@@ -94,6 +93,8 @@ class _Moves:
         self._wakes: _Groups = defaultdict(list)
         self._unranked: _Groups = defaultdict(list)
         self._ranked: _Groups = defaultdict(list)
+        # By log bucket: change of customers, of the low and of the high part of their revenues.
+        self._counts: dict[int, list[int]] = defaultdict(lambda: [0, 0, 0])
 
     def add(self, write: ProfileWrite) -> None:
         """Sort one customer in."""
@@ -104,24 +105,53 @@ class _Moves:
             self._dropped[bucket].append(name)
         else:
             self._put[bucket] += (name, encode(profile))
-        before, after = queued_at(write.wake_before), queued_at(write.wake_after)
+        before, after = write.wake_before, write.wake_after
         if before != after:
-            if before is not None:
-                self._woken[before // DAY].append(name)
-            if after is not None:
-                self._wakes[after // DAY] += (b"%d" % after, name)
-        revenue_before, revenue = ranked_by(write.revenue_before), ranked_by(write.revenue_after)
-        if revenue_before != revenue:
-            if revenue_before is not None:
-                self._unranked[bucket_of(revenue_before)].append(name)
-            if revenue is not None:
-                self._ranked[bucket_of(revenue)] += (b"%d" % revenue, name)
+            self._move_deadline(name, queued_at(before), queued_at(after))
+        before, after = write.revenue_before, write.revenue_after
+        if before != after:
+            self._move_rank(name, ranked_by(before), ranked_by(after))
 
-    def put(self, sections: list[bytes]) -> None:
-        """Append the groups in the order of the script."""
-        moves = (self._put, self._dropped, self._woken, self._wakes, self._unranked, self._ranked)
-        for groups in moves:
-            _put_groups(sections, groups)
+    def _move_deadline(self, name: bytes, before: Instant | None, after: Instant | None) -> None:
+        if before is not None:
+            self._woken[before // DAY].append(name)
+        if after is not None:
+            self._wakes[after // DAY] += (b"%d" % after, name)
+
+    def _move_rank(self, name: bytes, before: int | None, after: int | None) -> None:
+        if before is not None:
+            self._unranked[rank_slice(before)].append(name)
+            self._count(before, -1)
+        if after is not None:
+            self._ranked[rank_slice(after)] += (b"%d" % after, name)
+            self._count(after, 1)
+
+    def _count(self, revenue: int, sign: int) -> None:
+        if revenue <= 0:  # indexed for sweeps, but not ranked
+            return
+        count = self._counts[bucket_of(revenue)]
+        count[0] += sign
+        count[1] += sign * (revenue & _LOW)
+        count[2] += sign * (revenue >> LOW_BITS)
+
+    def groups(self) -> tuple[_Groups, ...]:
+        """Return the groups in the order of the script."""
+        return self._put, self._dropped, self._woken, self._wakes, self._unranked, self._ranked
+
+    def coarse_counts(self) -> list[bytes]:
+        """Return the changes of the coarse histogram."""
+        changes: dict[int, list[int]] = defaultdict(lambda: [0, 0, 0])
+        for bucket, change in self._counts.items():
+            coarse = coarse_of(bucket)
+            changes[coarse] = [a + b for a, b in zip(changes[coarse], change, strict=True)]
+        return [b"%d" % number for coarse, change in changes.items() for number in (coarse, *change)]
+
+    def fine_counts(self) -> _Groups:
+        """Return the changes of the fine histograms, by factor of two."""
+        groups: _Groups = defaultdict(list)
+        for bucket, (customers, low, high) in self._counts.items():
+            groups[coarse_of(bucket)] += (b"%d" % bucket, b"%d" % customers, b"%d" % low, b"%d" % high)
+        return groups
 
 
 def _held_groups(customers: Iterable[str], *, is_addition: bool) -> _Groups:
@@ -129,54 +159,4 @@ def _held_groups(customers: Iterable[str], *, is_addition: bool) -> _Groups:
     for customer in customers:
         name = customer.encode()
         groups[held_slice(name)] += (b"0", name) if is_addition else (name,)
-    return groups
-
-
-class _Count:
-    """How a bucket's count and sum change."""
-
-    __slots__ = ("customers", "high", "low")
-
-    def __init__(self) -> None:
-        self.customers = self.low = self.high = 0
-
-    def move(self, customers: int, low: int, high: int) -> None:
-        """Add to all three."""
-        self.customers += customers
-        self.low += low
-        self.high += high
-
-    def parts(self, bucket: int) -> tuple[bytes, ...]:
-        """Return the bucket's fields with their changes."""
-        if not (self.customers or self.low or self.high):
-            return ()
-        return b"%d" % bucket, b"%d" % self.customers, b"%d" % self.low, b"%d" % self.high
-
-
-def _histogram_moves(writes: Iterable[ProfileWrite]) -> dict[int, _Count]:
-    """Return the change of count and sum by log bucket."""
-    counts: dict[int, _Count] = defaultdict(_Count)
-    for write in writes:
-        before, after = ranked_by(write.revenue_before), ranked_by(write.revenue_after)
-        if before == after:
-            continue
-        for revenue, sign in ((before, -1), (after, 1)):
-            if revenue is not None and revenue < 0:
-                raise InvariantError(f"indexed revenue is {revenue}; expected 0 or more")
-            if revenue:
-                counts[bucket_of(revenue)].move(sign, sign * (revenue & _LOW), sign * (revenue >> LOW_BITS))
-    return counts
-
-
-def _coarse_counts(fine: Mapping[int, _Count]) -> list[bytes]:
-    counts: dict[int, _Count] = defaultdict(_Count)
-    for bucket, count in fine.items():
-        counts[coarse_of(bucket)].move(count.customers, count.low, count.high)
-    return [part for coarse, count in counts.items() for part in count.parts(coarse)]
-
-
-def _fine_counts(fine: Mapping[int, _Count]) -> _Groups:
-    groups: _Groups = defaultdict(list)
-    for bucket, count in fine.items():
-        groups[coarse_of(bucket)] += count.parts(bucket)
     return groups

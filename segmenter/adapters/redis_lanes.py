@@ -13,7 +13,14 @@ from typing import Any
 from redis.asyncio import Redis
 
 from segmenter.adapters import profile_codec
-from segmenter.adapters.keys import HELD_SLICES, LEAST_BUCKETS, LaneKeys, bucket_of_customer, halved_bucket
+from segmenter.adapters.keys import (
+    HELD_SLICES,
+    LEAST_BUCKETS,
+    LaneKeys,
+    bucket_of_customer,
+    halved_bucket,
+    rank_slice,
+)
 from segmenter.adapters.lane_limits import HEARTBEAT_VALID
 from segmenter.adapters.redis_client import FullError, ask, check_server, retried
 from segmenter.adapters.redis_commit import commit_args, commit_keys
@@ -23,7 +30,6 @@ from segmenter.adapters.redis_scripts import ACKNOWLEDGE, ACQUIRE, COMMIT, EARLI
 from segmenter.adapters.redis_state import pack_outputs, unpack_state, unpack_token
 from segmenter.domain.instants import DAY, SECOND, Instant
 from segmenter.domain.profile import Profile
-from segmenter.domain.value import bucket_of
 from segmenter.errors import InvariantError
 from segmenter.ports import (
     Commit,
@@ -39,8 +45,8 @@ from segmenter.ports import (
 
 log = logging.getLogger(__name__)
 
-# A bucket of 2,000 customers at 300 bytes is far from 10,000 members and 1 MiB, and is halved within 5 ms.
-CUSTOMERS_A_BUCKET = 2_000
+# On average; before a bucket is halved it holds up to twice as many: 1 MiB at 500 bytes each.
+CUSTOMERS_A_BUCKET = 1_000
 # 500 pages are dropped in about 1 ms.
 PAGES_DROPPED_A_CALL = 500
 # With 512 KiB a page this bounds a reply to 4 MiB.
@@ -127,7 +133,7 @@ class RedisLaneStore:
                     pipeline.hmget(f"{keys.profiles}{bucket}", names)
                 return await pipeline.execute()
 
-        return await retried(read)
+        return await retried(self._client, read)
 
     async def commit(self, commit: Commit) -> Stored | Refused:
         """Store all of it or nothing."""
@@ -181,7 +187,7 @@ class RedisLaneStore:
         start = (low, b"")
         if after is not None:
             start = max(start, (after[0], after[1].encode()))
-        slices = (bucket_of(start[0]), bucket_of(high))
+        slices = (rank_slice(start[0]), rank_slice(high))
         pairs = await pairs_between(self._client, self._keys(lane).ranks, slices, high, start, limit)
         return [(revenue, name.decode()) for revenue, name in pairs]
 

@@ -21,7 +21,7 @@ class Script:
 
     async def run(self, client: Redis, keys: Sequence[str], args: Sequence[bytes | str | int]) -> Any:
         """Return the script's reply; tried again while trouble may pass, so it must bear to run twice."""
-        return await retried(lambda: self._once(client, keys, args))
+        return await retried(client, lambda: self._once(client, keys, args))
 
     async def _once(self, client: Redis, keys: Sequence[str], args: Sequence[bytes | str | int]) -> Any:
         try:

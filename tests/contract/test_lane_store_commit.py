@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from segmenter.domain.value import Boundary, Marks
+from segmenter.domain.value import Boundary, Marks, bucket_of
 from segmenter.errors import InvariantError
 from segmenter.ports import (
     Commit,
@@ -180,8 +180,18 @@ async def test_a_page_out_of_turn_is_a_bug(stores: Stores, owner: Owner) -> None
     assert (await stores.lanes.state(0))[1].version == 0
 
 
+async def test_a_buyer_without_revenue_is_indexed_but_not_ranked(stores: Stores, owner: Owner) -> None:
+    await owner.write(profile("c", revenue=0), profile("d", revenue=0), profile("e", revenue=0))
+    await owner.write(profile("d", revenue=3), profile("e"))
+
+    assert await stores.lanes.ranked(0, 0, 2**62, None, 9) == [(0, "c"), (3, "d")]
+    assert await stores.lanes.ranked(0, 1, 2**62, None, 9) == [(3, "d")]
+    assert await stores.board.coarse(0) == {1: Range(1, 3)}
+    assert await stores.board.fine(0, [-1, 1]) == {bucket_of(3): Range(1, 3)}
+
+
 @pytest.mark.parametrize("revenue", [0, -5])
-async def test_a_rank_without_revenue_is_a_bug(stores: Stores, owner: Owner, revenue: int) -> None:
+async def test_a_rank_that_was_never_taken_is_a_bug(stores: Stores, owner: Owner, revenue: int) -> None:
     write = ProfileWrite(customer="c", profile=profile("c"), revenue_before=revenue)
 
     with pytest.raises(InvariantError):

@@ -112,13 +112,18 @@ end
 local missing = 0
 
 local function move(family)
-  local highest = highest_pages(family)
+  local highest, left = highest_pages(family), {}
   each_group(function(slice, first, last)
     missing = missing + paged_remove(family, slice, first, last, highest)
+    left[slice] = true
   end)
   each_group(function(slice, first, last)
     paged_add(family, slice, first, last, highest)
+    left[slice] = nil
   end)
+  for slice in pairs(left) do
+    close_empty_pages(family, slice, highest)
+  end
 end
 
 count_in(COARSE, coarse_first, coarse_last)

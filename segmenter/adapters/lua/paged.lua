@@ -44,6 +44,7 @@ local function close_empty_pages(family, slice, highest)
 end
 
 -- Takes the members ARGV[first] … ARGV[last] out of a slice; returns how many of them were not there.
+-- Its pages may be left empty: `close_empty_pages` is for whoever does not fill them again.
 local function paged_remove(family, slice, first, last, highest)
   local missing = last - first + 1
   for page = 0, highest[slice] or 0 do
@@ -51,7 +52,6 @@ local function paged_remove(family, slice, first, last, highest)
       missing = missing - call_sliced('ZREM', page_key(family, slice, page), first, last)
     end
   end
-  close_empty_pages(family, slice, highest)
   return missing
 end
 
