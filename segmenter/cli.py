@@ -50,19 +50,35 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command; what fails is told in sentences and by the exit code, never by a traceback."""
     try:
         app(args=arguments)
-    except ConfigurationError as error:
-        _fail("\n".join(error.faults), ExitCode.WRONG_USE)
-    except (TransientError, ConnectionError) as error:
-        _fail(str(error), ExitCode.UNREACHABLE)
-    except SegmenterError as error:
-        _fail(str(error), ExitCode.FAULTS)
     except asyncio.CancelledError:
         _fail("interrupted", ExitCode.INTERRUPTED)
     except Exception as error:  # noqa: BLE001 - the top of the process: a user gets a sentence
-        _fail(f"unexpected {type(error).__name__}: {error}; SEGMENTER_LOG_LEVEL=debug shows where", ExitCode.FAULTS)
+        _fail(*failure_of(error))
+
+
+def failure_of(error: Exception) -> tuple[str, ExitCode]:
+    """Return what a user is told of an error, and the exit code.
+
+    Where tasks that ran together failed together, what went wrong first counts.
+    """
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    match error:
+        case ConfigurationError():
+            return "\n".join(error.faults), ExitCode.WRONG_USE
+        case BrokenPipeError():
+            return "", ExitCode.FAULTS
+        case TransientError() | ConnectionError():
+            return str(error), ExitCode.UNREACHABLE
+        case SegmenterError():
+            return str(error), ExitCode.FAULTS
+        case _:
+            sentence = f"unexpected {type(error).__name__}: {error}; SEGMENTER_LOG_LEVEL=debug shows where"
+            return sentence, ExitCode.FAULTS
 
 
 def _fail(sentences: str, code: ExitCode) -> None:
     log.debug("command_failed", exc_info=True)
-    typer.echo(sentences, err=True)
+    if sentences:
+        typer.echo(sentences, err=True)
     sys.exit(code)

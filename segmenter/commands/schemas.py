@@ -25,11 +25,11 @@ def register(parent: typer.Typer) -> None:
 @app.command(epilog="Example: segmenter schemas write --folder schemas")
 def write(folder: Folder = _FOLDER, json: AsJson = False) -> None:
     """Write the schemas anew from the types."""
-    from segmenter.adapters import schemas
+    from segmenter.adapters.schemas import write as write_schemas
 
-    written = [str(path) for path in schemas.write(folder)]
+    written = [str(path) for path in write_schemas(folder)]
     if json:
-        say_json({"written": list(written)})
+        say_json({"written": written})
         return
     say("\n".join(written))
 
@@ -37,11 +37,11 @@ def write(folder: Folder = _FOLDER, json: AsJson = False) -> None:
 @app.command(epilog="Example: segmenter schemas check")
 def check(folder: Folder = _FOLDER, json: AsJson = False) -> None:
     """Tell which schemas are not what the types say. Ends with 1 when there are any."""
-    from segmenter.adapters import schemas
+    from segmenter.adapters.schemas import drift
 
-    drifted = list(schemas.drift(folder))
+    drifted = drift(folder)
     if json:
-        say_json({"drifted": list(drifted)})
+        say_json({"drifted": drifted})
     elif drifted:
         say("\n".join(drifted))
         say("write them anew with: segmenter schemas write")

@@ -18,13 +18,14 @@ from segmenter.adapters.event_file import EventFile, open_events
 from segmenter.adapters.memory import MemoryStore
 from segmenter.adapters.records import JsonEncoder
 from segmenter.adapters.rulebook_file import default_rulebook, load_rulebook
+from segmenter.domain.causes import Rejection
 from segmenter.domain.instants import BEGINNING, MICROSECOND, MILLISECOND, Instant, instant_of, rfc3339
 from segmenter.engine.lane import Services
 from segmenter.engine.simulation import Simulation, Step
 from segmenter.engine.terms import Terms
 from segmenter.errors import ConfigurationError
 from segmenter.observability import Metrics
-from segmenter.ports import Decoded, OutboxPage, Output, Rejection
+from segmenter.ports import Decoded, OutboxPage, Output
 from segmenter.settings import Settings
 
 STANDARD_OUTPUT = "-"

@@ -1,3 +1,5 @@
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -8,7 +10,9 @@ import pytest
 import typer
 
 from segmenter import __version__
-from segmenter.cli import app
+from segmenter.cli import app, failure_of
+from segmenter.commands.shared import ExitCode
+from segmenter.errors import ConfigurationError, InvariantError, TransientError
 from tests.cli.running import RunCommand
 
 PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
@@ -102,3 +106,41 @@ def test_wrong_settings_end_every_command_with_2_and_all_faults(
     assert ran.code == 2
     assert [line.partition(":")[0] for line in ran.err.splitlines()] == ["SEGMENTER_QQQQ", "SEGMENTER_PARTITIONS"]
     assert "Traceback" not in ran.err
+
+
+def test_of_several_tasks_that_failed_together_the_first_cause_is_told() -> None:
+    inner = ExceptionGroup("tasks", [ConfigurationError(["one", "two"]), TransientError("away")])
+
+    assert failure_of(ExceptionGroup("tasks", [inner])) == ("one\ntwo", ExitCode.WRONG_USE)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (TransientError("away"), ExitCode.UNREACHABLE),
+        (ConnectionRefusedError("away"), ExitCode.UNREACHABLE),
+        (BrokenPipeError(), ExitCode.FAULTS),
+        (InvariantError("never"), ExitCode.FAULTS),
+        (ValueError("odd"), ExitCode.FAULTS),
+    ],
+)
+def test_each_kind_of_failure_has_its_exit_code(error: Exception, code: ExitCode) -> None:
+    assert failure_of(error)[1] is code
+
+
+def test_ctrl_c_ends_with_130_and_no_traceback(tmp_path: Path) -> None:
+    clean = {name: text for name, text in os.environ.items() if not name.startswith("SEGMENTER_")}
+    events = tmp_path / "events.jsonl"
+    events.write_text(
+        '{"type":"click","customer_id":"c","occurred_at":"2026-01-01T00:00:00Z","kind":"v"}\n' * 300_000
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "segmenter", "simulate", str(events)], stderr=subprocess.PIPE, env=clean, text=True
+    )
+    time.sleep(2.5)
+
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=10)
+
+    assert process.returncode == 130
+    assert err == ""
