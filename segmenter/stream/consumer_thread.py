@@ -12,6 +12,7 @@ from faust.transport.drivers import aiokafka as driver
 from mode.threads import WorkerThread
 
 from segmenter.engine.intake import Place
+from segmenter.errors import TransientError
 from segmenter.stream.source_reader import Gathered, SourceReader
 
 if TYPE_CHECKING:
@@ -82,7 +83,14 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc] 
         return consumer
 
     async def _call(self, work: Callable[..., Awaitable[Result]], *arguments: object) -> Result:
-        result: Result = await self.call_thread(work, *arguments)
+        """Run a coroutine function in the thread. Raises TransientError where the thread ends before it."""
+        try:
+            result: Result = await self.call_thread(work, *arguments)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            raise TransientError("the consumer's thread has ended") from None
         return result
 
     async def _bounds(self, place: TopicPartition) -> tuple[int, int]:

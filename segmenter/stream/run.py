@@ -101,11 +101,11 @@ async def _shut_down(app: faust.App, binding: Binding) -> None:
     A step that overruns its share of the budget is given up: the others must have theirs.
     """
     consumer: BatchConsumer = app.consumer
-    has_lanes = binding.ownership.generation != NO_GENERATION
+    can_show = binding.ownership.generation != NO_GENERATION and not app.crashed
     steps: list[tuple[str, float, Callable[[], Awaitable[None]]]] = [
         ("end the poll in flight", 0.3, consumer.halt),
         ("drain the engine", 0.7, binding.engine.stop),
-        ("show positions", 0.8, consumer.mirror if has_lanes else _nothing),
+        ("show positions", 0.8, consumer.mirror if can_show else _nothing),
         ("leave the group", 1.0, app.stop),
     ]
     started_at = asyncio.get_running_loop().time()
@@ -120,4 +120,4 @@ async def _shut_down(app: faust.App, binding: Binding) -> None:
 
 
 async def _nothing() -> None:
-    """Do nothing: there is no group to show anything to."""
+    """Do nothing: there is nothing to show, or nobody left to show it."""

@@ -112,6 +112,10 @@ class RecordingEngine:
     def positions(self) -> Mapping[Place, int]:
         return dict(self._next)
 
+    def rewind(self, place: Place, offset: int) -> None:
+        """Want records again, as after a store that lost its last second."""
+        self._next[place] = offset
+
     def status(self) -> EngineStatus:
         lanes = {partition: LaneCondition.RUNNING for _, partition in self._next}
         return EngineStatus(generation=self.generation, lanes=lanes, is_store_reachable=True, last_poll_at=None)

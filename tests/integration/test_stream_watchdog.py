@@ -1,0 +1,108 @@
+"""What the watchdog frees, on a real broker."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import faust
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from segmenter.stream.app import build_app
+from segmenter.stream.binding import Binding
+from segmenter.stream.ownership import GroupOwnership
+from segmenter.stream.pulse import Pulse
+from segmenter.stream.settings import StreamSettings
+from segmenter.stream.source_log import KafkaSourceLog
+from tests.bench.kafka import KafkaCluster
+from tests.conftest import TopicMaker
+from tests.integration.recording_engine import Observed, RecordingEngine, SystemClock, taken_keys
+
+
+@pytest.fixture
+async def settings(kafka: KafkaCluster, make_topics: TopicMaker, unique: Callable[[str], str]) -> StreamSettings:
+    topic = unique("orders")
+    await make_topics({topic: 2})
+    return StreamSettings(bootstrap=kafka.bootstrap, group=unique("group"), lane_topics=(topic,), partitions=2)
+
+
+@dataclass
+class Started:
+    """An app that runs, and what is behind it."""
+
+    app: faust.App
+    engine: RecordingEngine
+    observed: Observed
+    pulse: Pulse
+
+
+@asynccontextmanager
+async def started(settings: StreamSettings, folder: Path) -> AsyncIterator[Started]:
+    engine = RecordingEngine(folder / "store.db", KafkaSourceLog(settings.bootstrap))
+    observed, pulse = Observed(), Pulse()
+    binding = Binding(
+        settings=settings,
+        engine=engine,
+        clock=SystemClock(),
+        ownership=GroupOwnership(),
+        observer=observed,
+        pulse=pulse,
+    )
+    app = build_app(binding, folder)
+    await app.start()
+    try:
+        yield Started(app, engine, observed, pulse)
+    finally:
+        await app.stop()
+        await engine.stop()
+
+
+async def publish(settings: StreamSettings, *keys: str) -> None:
+    producer = AIOKafkaProducer(bootstrap_servers=settings.bootstrap)
+    await producer.start()
+    for key in keys:
+        await producer.send(settings.topics[0], b"value", key=key.encode())
+    await producer.stop()
+
+
+async def until(is_true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(15):
+        while not is_true():  # noqa: ASYNC110  # the broker tells no event
+            await asyncio.sleep(0.05)
+
+
+async def test_a_poll_that_no_agent_begins_is_taken_back_and_read_again(
+    settings: StreamSettings, tmp_path: Path
+) -> None:
+    async with started(settings, tmp_path) as worker:
+        await until(lambda: worker.observed.polls > 0)
+
+        worker.app.flow_control.suspend()  # as a rebalance does, but nobody resumes
+        await publish(settings, "a", "b")
+        await until(lambda: worker.observed.drops > 0)
+        worker.app.flow_control.resume()
+
+        await until(lambda: taken_keys(tmp_path / "store.db") == ["a", "b"])
+
+
+async def test_a_position_that_stands_ahead_of_the_engine_is_put_back(
+    settings: StreamSettings, tmp_path: Path
+) -> None:
+    await publish(settings, *"abcdefgh")
+    async with started(settings, tmp_path) as worker:
+        await until(lambda: len(taken_keys(tmp_path / "store.db")) == 8)
+        await worker.app.consumer.halt()
+
+        place = next(place for place, offset in worker.engine.positions().items() if offset > 0)
+        worker.engine.rewind(place, 0)
+
+        await until(lambda: worker.observed.reseeks == [place])
+
+
+async def test_the_watchdog_shows_that_it_runs(settings: StreamSettings, tmp_path: Path) -> None:
+    async with started(settings, tmp_path) as worker:
+        await asyncio.sleep(2.5)
+
+        assert worker.pulse.age_s() < 2
