@@ -1,0 +1,80 @@
+"""The commands together, on a real Kafka and a real Redis, as the first page of the documentation has them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tests.bench.kafka import KafkaCluster
+from tests.cli.running import RunCommand
+
+ROOT = Path(__file__).parents[2]
+EVENTS = str(ROOT / "examples" / "events" / "first-day.jsonl")
+RULEBOOK = str(ROOT / "examples" / "rulebooks" / "small-shop.yaml")
+ROLES = ("orders", "clicks", "support", "customers", "rekeyed", "changes", "memberships", "rejected")
+PATIENCE_S = 60
+
+
+@pytest.fixture
+def environment(kafka: KafkaCluster, redis_url: str, unique: Callable[[str], str]) -> dict[str, str]:
+    return {
+        "SEGMENTER_KAFKA_BOOTSTRAP": kafka.bootstrap,
+        "SEGMENTER_REDIS_URL": redis_url,
+        "SEGMENTER_RULEBOOK": RULEBOOK,
+        "SEGMENTER_APP_ID": unique("app"),
+        "SEGMENTER_PARTITIONS": "2",
+        "SEGMENTER_WEB_BIND": "127.0.0.1:0",
+        **{f"SEGMENTER_TOPICS__{role.upper()}__NAME": unique(role) for role in ROLES},
+    }
+
+
+@pytest.fixture
+def worker(
+    segmenter: RunCommand, environment: Mapping[str, str], tmp_path: Path
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A worker on topics that are there; its log is shown where a test fails."""
+    assert segmenter("topics", "create", **environment).code == 0
+    log = tmp_path / "worker.log"
+    with log.open("wb") as stream:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "segmenter", "worker"], stderr=stream, env={**os.environ, **environment}
+        )
+    yield process
+    if process.poll() is None:
+        process.kill()
+        process.wait()
+    print(log.read_text())
+
+
+def segments_of(segmenter: RunCommand, customer: str) -> dict[str, str]:
+    ran = segmenter("customer", customer, "--json")
+    return {} if ran.code else {at["dimension"]: at["segment"] for at in json.loads(ran.out)["segments"]}
+
+
+def test_what_a_worker_makes_of_a_file_is_what_simulate_said(
+    segmenter: RunCommand, worker: subprocess.Popen[bytes]
+) -> None:
+    now = datetime.now(UTC).isoformat()
+    simulated = segmenter("simulate", EVENTS, "--until", now, "--memberships", "-")
+    expected = {(said := json.loads(line))["customer_id"]: said["segments"] for line in simulated.out.splitlines()}
+
+    assert segmenter("publish", EVENTS).code == 0
+
+    deadline = time.monotonic() + PATIENCE_S
+    found: dict[str, dict[str, str]] = {}
+    while found != expected and time.monotonic() < deadline:
+        time.sleep(0.5)
+        found = {customer: segments_of(segmenter, customer) for customer in expected}
+    assert found == expected
+    [rejected] = segmenter("rejected", "list", "--json").out.splitlines()
+    assert json.loads(rejected)["reason"] == "negative_amount"
+    assert json.loads(json.loads(rejected)["value"])["event_id"] == "e-11"
+    worker.send_signal(signal.SIGINT)
+    assert worker.wait(timeout=30) in {0, 130}
