@@ -36,7 +36,7 @@ def unreadable(value: bytes) -> Rejection:
         # Numbers stay text: whatever their length, reading them cannot fail.
         parsed = json.loads(text, parse_int=str)
     except RecursionError:
-        return _too_deep()
+        return too_deep()
     except ValueError as error:
         return Rejection(RejectReason.UNPARSEABLE, f"value is not JSON: {shown_text(str(error))}")
     return _unread(parsed, text)
@@ -45,12 +45,12 @@ def unreadable(value: bytes) -> Rejection:
 def _unread(parsed: object, text: str) -> Rejection:
     """Return why our fast reader refused what the standard library's reads."""
     if is_too_deep(parsed):
-        return _too_deep()
+        return too_deep()
     if re.search(rf"[0-9]{{{_DIGITS_READ},}}", text, re.ASCII):
         detail = f"value holds a number of more than {_DIGITS_READ} digits, expected at most 15"
         return Rejection(RejectReason.AMOUNT_PRECISION, detail)
     if (path := _broken_text_in(parsed)) is not None:
-        detail = f"{path} holds half of a surrogate pair, expected Unicode text"
+        detail = f"{shown_text(path)} holds half of a surrogate pair, expected Unicode text"
         return Rejection(RejectReason.INVALID_FIELD, detail)
     return Rejection(RejectReason.UNPARSEABLE, "value is not the JSON of RFC 8259")
 
@@ -60,7 +60,7 @@ def fault_of_object(parsed: object) -> Rejection | None:
     if not isinstance(parsed, dict):
         return Rejection(RejectReason.UNPARSEABLE, f"value is {kind_of(parsed)}, expected a JSON object")
     if is_too_deep(parsed):
-        return _too_deep()
+        return too_deep()
     return _fault_of_type(parsed.get("type")) or _fault_of_prior(parsed)
 
 
@@ -149,7 +149,8 @@ def _is_plain(text: str) -> bool:
     return text.isascii() and text.isprintable()
 
 
-def _too_deep() -> Rejection:
+def too_deep() -> Rejection:
+    """Return the fault of a record that is nested too deeply."""
     return Rejection(RejectReason.TOO_DEEP, f"value is nested deeper than {DEEPEST} objects and lists")
 
 
@@ -169,13 +170,17 @@ def _broken_text_in(parsed: object, path: str = "value") -> str | None:
         case str():
             return path if any("\ud800" <= letter <= "\udfff" for letter in parsed) else None
         case dict():
-            named = [(name if path == "value" else f"{path}.{name}", each) for name, each in parsed.items()]
+            named = [(_within(path, name), each) for name, each in parsed.items()]
             broken = next((path for name in parsed if _broken_text_in(name) is not None), None)
             return broken or next((at for name, each in named if (at := _broken_text_in(each, name))), None)
         case list():
             return next((at for each in parsed if (at := _broken_text_in(each, path))), None)
         case _:
             return None
+
+
+def _within(path: str, name: str) -> str:
+    return _named(name) if path == "value" else f"{path}.{_named(name)}"
 
 
 def _fault_of_prior(parsed: Mapping[str, object]) -> Rejection | None:
@@ -188,11 +193,13 @@ def _fault_of_prior(parsed: Mapping[str, object]) -> Rejection | None:
 
 
 def _path_of(location: tuple[int | str, ...]) -> str:
-    # The first part is the tag of the union; behind a scalar's name pydantic lists the types it tried.
+    # The first part is the tag of the union.
     parts = [str(part) for part in location[1:]] or ["value"]
-    if parts[0] in ("attributes", "consent"):
-        parts = parts[:2]
-    return ".".join(part if _is_plain(part) and len(part) <= _SHOWN else shown(part) for part in parts)
+    return ".".join(_named(part) for part in parts)
+
+
+def _named(name: str) -> str:
+    return name if _is_plain(name) and len(name) <= _SHOWN else shown(name)
 
 
 def _fault_of_time(path: str, found: object) -> Rejection:

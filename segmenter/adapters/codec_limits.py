@@ -1,6 +1,7 @@
 """The limits of the contract that a schema cannot hold: times, ids in bytes, exact numbers, currencies, maps."""
 
 import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields
@@ -8,7 +9,7 @@ from dataclasses import fields
 from pydantic_core import PydanticCustomError
 
 from segmenter.adapters.codec_currencies import CURRENCIES
-from segmenter.adapters.codec_faults import shown
+from segmenter.adapters.codec_faults import is_too_deep, shown, too_deep
 from segmenter.adapters.codec_types import ID_BYTES, ID_FIELDS, NUMBER_DIGITS, amount_of
 from segmenter.domain.causes import Rejection, RejectReason
 from segmenter.domain.events import (
@@ -136,16 +137,35 @@ def _fault_of_customer_facts(event: Event, _: bytes) -> Rejection | None:
 
 def _fault_of_map(path: str, found: Mapping[str, object]) -> Rejection | None:
     for name, value in found.items():
+        expected = _expected_of(path, value)
         if not 1 <= len(name.encode()) <= NAME_BYTES:
             detail = f"the name {shown(name)} in {path} is expected to have 1 to {NAME_BYTES} bytes"
             return Rejection(RejectReason.INVALID_FIELD, detail)
-        if isinstance(value, str) and len(value.encode()) > TEXT_BYTES:
-            detail = f"{shown(name)} in {path} is longer than {TEXT_BYTES} bytes"
-            return Rejection(RejectReason.INVALID_FIELD, detail)
-        if isinstance(value, int) and value.bit_length() > _INTEGER_BITS:
-            detail = f"{shown(name)} in {path} is {shown(value)}, expected a number that fits 64 bits"
-            return Rejection(RejectReason.INVALID_FIELD, detail)
+        # An entry lies within the map, and that within the event.
+        if isinstance(value, dict | list) and is_too_deep([[value]]):
+            return too_deep()
+        if expected is not None:
+            is_infinite = isinstance(value, float) and not math.isfinite(value)
+            reason = RejectReason.NOT_A_NUMBER if is_infinite else RejectReason.INVALID_FIELD
+            return Rejection(reason, f"{shown(name)} in {path} is {shown(value)}, expected {expected}")
     return None
+
+
+def _expected_of(path: str, value: object) -> str | None:
+    """Return what an entry of a map should have been; None: it is that."""
+    if path == "consent":
+        return None if isinstance(value, bool) else "true or false"
+    match value:
+        case str():
+            return None if len(value.encode()) <= TEXT_BYTES else f"at most {TEXT_BYTES} bytes"
+        case float():
+            return None if math.isfinite(value) else "a finite number"
+        case int():
+            return None if value.bit_length() <= _INTEGER_BITS else "a number that fits 64 bits"
+        case None:
+            return None
+        case _:
+            return "a text, a number, true, false or null"
 
 
 # What is looked at for some types only; the bytes are the JSON that the event was read from.

@@ -41,6 +41,7 @@ _TOLD: Mapping[str, dict[str, str | int]] = {
     "shop": {"pattern": "^(?!anon:)[^/]*$"},
     "currency": {"pattern": "^[A-Z]{3}$"},
 }
+_TOLD_ATTRIBUTE = {"type": ["string", "number", "boolean", "null"]}
 
 MOMENT_PATTERN = (
     r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?"
@@ -124,6 +125,9 @@ _LEAF_BY_FIELD: Mapping[str, Mapping[str, CoreSchema]] = {
     "currency": {"str": core_schema.str_schema(metadata=_told("currency"))},
     "quantity": {"int": core_schema.int_schema(ge=0, le=_QUANTITY)},
     "score": {"int": core_schema.int_schema(ge=0, le=10)},
+    # Looked at by `codec_limits` after their number: pydantic would build an error for each of 100,000 entries.
+    "attributes": {"nullable": core_schema.any_schema(metadata={"pydantic_js_updates": _TOLD_ATTRIBUTE})},
+    "consent": {"bool": core_schema.any_schema(metadata={"pydantic_js_updates": {"type": "boolean"}})},
 }
 
 
@@ -151,4 +155,6 @@ def _narrowed(part: Any, leaf_by_kind: Mapping[str, CoreSchema]) -> Any:
         return leaf_by_kind[kind]
     if kind == "dataclass-field":
         leaf_by_kind = {**leaf_by_kind, **_LEAF_BY_FIELD.get(part["name"], {})}
-    return {name: _narrowed(each, leaf_by_kind) for name, each in part.items()}
+    narrowed = {name: _narrowed(each, leaf_by_kind) for name, each in part.items()}
+    # One bad line of an order says enough.
+    return narrowed | {"fail_fast": True} if kind == "tuple" else narrowed

@@ -120,8 +120,7 @@ def _limit(schema: dict[str, Any], kind: str) -> None:
         if name in fields:
             fields[name] |= {"maxProperties": most, "propertyNames": {"minLength": 1, "maxLength": NAME_BYTES}}
     if "attributes" in fields:
-        texts = fields["attributes"]["additionalProperties"]["anyOf"]
-        texts[0] |= {"maxLength": TEXT_BYTES}
+        fields["attributes"]["additionalProperties"] |= {"maxLength": TEXT_BYTES}
 
 
 def _output_schemas() -> dict[str, dict[str, Any]]:

@@ -243,7 +243,7 @@ def test_a_detail_is_one_short_printable_line(reason: RejectReason, record: Give
             Given(written(ORDER, items=[{"item": "a"}, {"item": "b", "amount": {"EUR": 1}}])),
             "items.1.amount is an object, expected a decimal number as text or number",
         ),
-        (Given(written(UPDATE, attributes={"a\nb": [1]})), 'attributes."a\\nb" is a list, which should be a valid'),
+        (Given(written(UPDATE, attributes={"a\nb": [1]})), '"a\\nb" in attributes is a list, expected a text'),
         (Given(b'{"a": 1,}'), "value is not JSON: Expecting property name enclosed in double quotes"),
     ],
 )

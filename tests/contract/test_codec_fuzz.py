@@ -61,17 +61,19 @@ def checked(record: Given) -> Decoded | Rejection:
     return found
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200), headers, st.none() | st.binary(max_size=20))
 def test_any_bytes_get_an_answer(value: bytes, headers: Any, key: bytes | None) -> None:
     checked(Given(value, headers, key))
 
 
+@settings(deadline=None)
 @given(values, headers)
 def test_any_json_gets_an_answer(value: Any, headers: Any) -> None:
     checked(Given(json.dumps(value).encode(), headers))
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(st.sampled_from(sorted(EVENT_EXAMPLES)), st.dictionaries(names | texts, values, max_size=3), headers)
 def test_a_valid_event_with_any_fields_changed_gets_an_answer(
     kind: str, changed: Mapping[str, Any], headers: Any
@@ -79,7 +81,7 @@ def test_a_valid_event_with_any_fields_changed_gets_an_answer(
     checked(Given(json.dumps({**EVENT_EXAMPLES[kind], **changed}).encode(), headers, b"k"))
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(st.sampled_from(sorted(EVENT_EXAMPLES)), st.data())
 def test_a_valid_event_with_any_bytes_changed_gets_an_answer(kind: str, data: st.DataObject) -> None:
     value = json.dumps(EVENT_EXAMPLES[kind]).encode()
@@ -92,6 +94,7 @@ def test_a_valid_event_with_any_bytes_changed_gets_an_answer(kind: str, data: st
     checked(Given(value[:at] + put + value[at + length :]))
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(EVENT_EXAMPLES)), st.dictionaries(texts, values, max_size=3), st.booleans())
 def test_any_envelope_gets_an_answer(kind: str, attributes: Mapping[str, Any], is_declared: bool) -> None:
     envelope = {"specversion": "1.0", "id": "1", "source": "/", "data": EVENT_EXAMPLES[kind], **attributes}
@@ -100,7 +103,7 @@ def test_any_envelope_gets_an_answer(kind: str, attributes: Mapping[str, Any], i
     checked(Given(json.dumps(envelope).encode(), declared))
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.decimals(0, 10**18, allow_nan=False), st.integers(0, 25), st.booleans())
 @example(Decimal("999999999999999.9"), 1, True)
 def test_an_amount_that_is_read_is_exact(amount: Decimal, places: int, is_number: bool) -> None:
@@ -118,7 +121,7 @@ def test_an_amount_that_is_read_is_exact(amount: Decimal, places: int, is_number
         assert digits > (15 if is_number else 18) or places > 18
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.floats(allow_nan=False, allow_infinity=False, min_value=0) | st.integers(0, 10**30))
 def test_a_number_as_json_writes_it_is_exact_or_refused(number: float) -> None:
     found = checked(Given(written(ORDER, amount=number)))
@@ -130,6 +133,7 @@ def test_a_number_as_json_writes_it_is_exact_or_refused(number: float) -> None:
         assert found.reason is RejectReason.AMOUNT_PRECISION
 
 
+@settings(deadline=None)
 @given(st.integers(-(10**19), 10**19))
 def test_a_record_may_have_any_timestamp(timestamp: int) -> None:
     value = written(ORDER)
