@@ -17,6 +17,8 @@ import typer
 if TYPE_CHECKING:
     from segmenter.settings import Settings
 
+log = logging.getLogger(__name__)
+
 
 class ExitCode(IntEnum):
     """What a command ends with; docs/cli.md explains them."""
@@ -38,14 +40,16 @@ AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print the resul
 def settings_from(config: Path | None, *, is_service: bool = False) -> "Settings":
     """Read the settings and send log lines where they say.
 
-    Only a service lets its libraries log: a command tells in a sentence what went wrong.
+    Only a service logs its settings and lets its libraries log: a command tells in a sentence what went wrong.
     """
     from segmenter.logs import set_up_logging
-    from segmenter.settings_reader import read_settings
+    from segmenter.settings_reader import read_settings, written_settings
 
     settings = read_settings(config)
     vendors = logging.WARNING if is_service else logging.CRITICAL
     set_up_logging(settings.log_level, settings.log_format, vendors=vendors)
+    if is_service:
+        log.info("settings_read", extra=written_settings(settings))
     return settings
 
 
