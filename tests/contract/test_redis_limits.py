@@ -113,7 +113,7 @@ async def test_buckets_grow_with_the_lane(client: Redis, namespace: str, owner: 
     """No profile is lost while buckets are halved, by one who knows it and by one who does not."""
     lane = LaneKeys(namespace, 0).lane
     stranger = RedisLaneStore(client, namespace)
-    await client.hset(lane, "customers", str(63 * CUSTOMERS_A_BUCKET))
+    await client.hset(lane, "customers", str(64 * CUSTOMERS_A_BUCKET))
     for start in range(0, 6_000, 300):
         await owner.write(*(profile(f"c{n}", revenue=n + 1) for n in range(start, start + 300)))
 
@@ -132,7 +132,7 @@ async def test_a_commit_made_for_fewer_buckets_is_made_again(client: Redis, name
     await owner.write(profile("c"))
     other = RedisLaneStore(client, namespace)
     await other.load(0, ["c"])
-    await client.hset(LaneKeys(namespace, 0).lane, "customers", str(65 * CUSTOMERS_A_BUCKET))
+    await client.hset(LaneKeys(namespace, 0).lane, "customers", str(67 * CUSTOMERS_A_BUCKET))
     await owner.write(profile("d"))
 
     assert await other.commit(owner.commit_of([profile("e")])) == Stored(3)
