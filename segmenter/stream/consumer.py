@@ -22,6 +22,7 @@ from segmenter.stream.consumer_thread import BatchConsumerThread
 from segmenter.stream.handoff import Dropped, Failed, Handoff, Outcome, Taken
 from segmenter.stream.ownership import NO_GENERATION
 from segmenter.stream.partition_counts import count_faults
+from segmenter.stream.position_mirror import PositionMirror
 from segmenter.stream.source_reader import Gathered
 
 log = logging.getLogger(__name__)
@@ -47,8 +48,8 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust is not type
         self._is_halted = False
         self._polling = asyncio.Lock()
         self._rebalancing = asyncio.Lock()
-        self._mirrored: dict[Place, int] = {}
         super().__init__(transport, *args, **kwargs)
+        self.mirror = PositionMirror(self.binding, self._reader_thread)
         self.binding.ownership.rejoin_by(self._reader_thread.rejoin)
 
     @property
@@ -126,7 +127,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust is not type
                 self._observer.polled(handoff.records)
             case Dropped():
                 self._observer.poll_dropped()
-            case Failed(error=TransientError() as error):
+            case Failed(error=error) if _is_transient(error):
                 log.warning("poll_failed", extra={"reason": str(error)})
                 await self.sleep(_BACKOFF_S)
             case Failed(error=error):
@@ -174,9 +175,15 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust is not type
         self.stop_flow()
         async with self._rebalancing:
             if self.binding.ownership.generation != NO_GENERATION and not self._is_halted:
-                await self._within_a_third("revoked", self._engine.revoked())
+                await self._within_a_third("revoked", self._tell_revoked())
             self.binding.ownership.lose()
         await super().on_partitions_revoked(revoked)
+
+    async def _tell_revoked(self) -> None:
+        await self._engine.revoked()
+        if self._in_flight is not None:
+            self._in_flight.take_back()
+            await asyncio.wait([self._in_flight.outcome])
 
     async def on_partitions_assigned(self, assigned: set[Place], generation_id: int = 0) -> None:
         """Tell the engine what is ours now, then let Faust resume its streams."""
@@ -190,7 +197,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust is not type
 
     async def _tell_assigned(self, generation: int, places: Collection[Place]) -> None:
         self._observer.rebalanced()
-        self._mirrored.clear()
+        self.mirror.forget()
         self.binding.ownership.gain(generation, places, self.binding.settings.lane_topics)
         await self._within_a_third("assigned", self._engine.assigned(generation, places))
 
@@ -257,19 +264,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust is not type
         while not self.should_stop:
             await self.sleep(_MIRROR_EVERY_S)
             if self.flow_active:
-                await self.mirror()
-
-    async def mirror(self) -> None:
-        """Commit the engine's stored positions to Kafka. Failing does no harm: nothing starts from them."""
-        news = {
-            place: offset for place, offset in self._engine.positions().items() if self._mirrored.get(place) != offset
-        }
-        if not news:
-            return
-        if await self._reader_thread.mirror(news):
-            self._mirrored.update(news)
-        else:
-            self._observer.mirror_failed()
+                await self.mirror.show()
 
     def verify_event_path(self, now: float, tp: Place) -> None:
         """Do nothing: Faust's checks compare what our path does not keep, and warn without cause."""
@@ -287,6 +282,13 @@ class BatchTransport(driver.Transport):  # type: ignore[misc]  # Faust is not ty
 
 def _has_failed(task: "asyncio.Task[None]") -> bool:
     return not task.cancelled() and task.exception() is not None
+
+
+def _is_transient(error: Exception) -> bool:
+    """Tell whether a server was away, for one or for all of what was done side by side."""
+    if isinstance(error, ExceptionGroup):
+        return all(_is_transient(each) for each in error.exceptions)
+    return isinstance(error, TransientError)
 
 
 def _text(place: Place) -> str:

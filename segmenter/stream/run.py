@@ -105,7 +105,7 @@ async def _shut_down(app: faust.App, binding: Binding) -> None:
     steps: list[tuple[str, float, Callable[[], Awaitable[None]]]] = [
         ("end the poll in flight", 0.3, consumer.halt),
         ("drain the engine", 0.7, binding.engine.stop),
-        ("show positions", 0.8, consumer.mirror if can_show else _nothing),
+        ("show positions", 0.8, consumer.mirror.show if can_show else _nothing),
         ("leave the group", 1.0, app.stop),
     ]
     started_at = asyncio.get_running_loop().time()

@@ -12,7 +12,7 @@ from time import monotonic
 from typing import TypeAlias
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.consumer.fetcher import Fetcher
+from aiokafka.consumer.fetcher import READ_COMMITTED, Fetcher
 from aiokafka.consumer.subscription_state import Assignment, TopicPartitionState
 from aiokafka.errors import KafkaError, NoOffsetForPartitionError
 from aiokafka.protocol.fetch import FetchRequest
@@ -61,6 +61,7 @@ class SourceReader:
         self._subscription = consumer._subscription
         self._coordinator = consumer._coordinator
         self._fetcher: Fetcher = consumer._fetcher
+        self._is_read_committed = self._fetcher._isolation_level == READ_COMMITTED
         self._clock = clock
         self._max_records = max_partition_records
         self._assignment: Assignment | None = None
@@ -182,7 +183,7 @@ class SourceReader:
                 if state is None or state.timestamp is None:
                     continue
                 state.timestamp = None
-                end = state.highwater if state.lso is None else state.lso
+                end = state.lso if self._is_read_committed else state.highwater
                 answer = _Answer(end=end, is_whole=end >= state.highwater, asked_at=asked_at)
                 self._answer_by_place[topic, partition] = answer
                 self._has_news = True
