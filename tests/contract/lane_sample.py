@@ -167,6 +167,14 @@ async def dumped(client: Redis, namespace: str) -> bytes:
     return gzip.compress(json.dumps(content, indent=0).encode(), mtime=0)
 
 
+def comparable(dump: bytes) -> dict[str, Any]:
+    """Return what a dump holds, without the time of the heartbeat."""
+    content: dict[str, Any] = json.loads(gzip.decompress(dump))
+    lane = content[_text(f"{{{NAMESPACE}:0}}:lane".encode())]
+    lane[1] = [field for field in lane[1] if field[0] != _text(b"heartbeat")]
+    return content
+
+
 async def restore(client: Redis, dump: bytes) -> None:
     """Write a dump into an empty Redis."""
     for key, (kind, value) in json.loads(gzip.decompress(dump)).items():
@@ -186,8 +194,8 @@ async def _value(client: Redis, key: bytes) -> tuple[str, Any]:
             fields = await call(client, "HGETALL", key)
             return kind, sorted((_text(name), _text(item)) for name, item in fields.items())
         case "zset":
-            pairs = await call(client, "ZRANGE", key, 0, -1, "WITHSCORES")
-            return kind, [(_text(member), score) for member, score in pairs]
+            flat = await call(client, "ZRANGE", key, 0, -1, "WITHSCORES")
+            return kind, [(_text(member), int(score)) for member, score in zip(flat[0::2], flat[1::2], strict=True)]
         case _:
             return kind, _text(await call(client, "GET", key))
 

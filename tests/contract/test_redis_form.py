@@ -12,7 +12,16 @@ from segmenter.adapters.redis_client import connect
 from segmenter.adapters.redis_lanes import RedisLaneStore
 from segmenter.domain.value import histogram
 from segmenter.ports import Due, Output, Range
-from tests.contract.lane_sample import NAMESPACE, NOTES, PAGES, restore, sample_profiles
+from tests.contract.lane_sample import (
+    NAMESPACE,
+    NOTES,
+    PAGES,
+    comparable,
+    dumped,
+    restore,
+    sample_profiles,
+    write_sample,
+)
 from tests.contract.stores import OURS, Owner
 
 DUMPS = sorted((Path(__file__).parents[1] / "data").glob("lane_state_*.json.gz"))
@@ -69,3 +78,13 @@ async def test_a_kept_lane_is_written_on(client: Redis) -> None:
     assert await owner.lanes.next_due(0) is None
     assert await owner.lanes.ranked(0, 0, 2**53, None, 9) == []
     assert await owner.lanes.held(0, 9) == []
+
+
+async def test_the_newest_kept_form_is_the_one_we_write(redis_url: str) -> None:
+    """When this fails, the form has changed: keep the old dump, add one of the new form, read both."""
+    async with connect(redis_url) as client:
+        await write_sample(await Owner(lanes=RedisLaneStore(client, NAMESPACE)).acquire())
+
+        written = await dumped(client, NAMESPACE)
+
+    assert comparable(written) == comparable(DUMPS[-1].read_bytes())
