@@ -30,7 +30,7 @@ from segmenter.adapters.codec_limits import (
 from segmenter.adapters.codec_types import FIELDS_BY_TYPE, ITEM_FIELDS, event_validator
 from segmenter.domain.causes import Rejection, RejectReason
 from segmenter.domain.events import ANONYMOUS_PREFIX, Event, home_id_of, identity_of
-from segmenter.domain.instants import MILLISECOND, Instant, instant_of
+from segmenter.domain.instants import MILLISECOND, Span, instant_of
 from segmenter.ports import Decoded, Record
 
 MOST_BYTES = 1 << 20
@@ -49,12 +49,15 @@ class CodecSettings:
     """The declared input topics by name. A topic that is not declared is read in the default form."""
 
     topics: Mapping[str, TopicForm] = field(default_factory=dict)
+    future_tolerance: Span = FUTURE_TOLERANCE
+    """How far an event's time may lie after its record's."""
 
 
 class JsonDecoder:
     """Reads plain JSON and CloudEvents 1.0, binary and structured. Never raises, whatever a record holds."""
 
     def __init__(self, settings: CodecSettings = CodecSettings()) -> None:
+        self._future_tolerance = settings.future_tolerance
         self._from_key = frozenset(name for name, form in settings.topics.items() if form.customer_from_key)
         self._read_known = event_validator("forbid").validate_json
         self._read_any = event_validator("ignore").validate_json
@@ -127,7 +130,10 @@ class JsonDecoder:
                 return self._read_keyed(record, value, unknown_fields)
             if (fault := fault_of_customer(event)) is not None:
                 return fault
-        fault = _fault_of(event, at, record.timestamp, value)
+        fault = None
+        if not 0 <= at < END_OF_TIME or at > record.timestamp * MILLISECOND + self._future_tolerance:
+            fault = fault_of_time(at, record.timestamp, self._future_tolerance)
+        fault = fault or _fault_of(event, value)
         if fault is not None:
             return fault
         event_id = event.event_id
@@ -165,14 +171,12 @@ def _is_ordinary_customer(event: Event) -> bool:
     return found != "" and event.shop is None and not found.isspace() and not found.startswith(ANONYMOUS_PREFIX)
 
 
-def _fault_of(event: Event, at: Instant, timestamp: int, value: bytes) -> Rejection | None:
+def _fault_of(event: Event, value: bytes) -> Rejection | None:
     """Return the first limit that an event breaks; each is looked at only where a glance does not settle it."""
     fault = None
-    if not 0 <= at < END_OF_TIME or at > timestamp * MILLISECOND + FUTURE_TOLERANCE:
-        fault = fault_of_time(at, timestamp)
     # Plain ASCII without escapes holds no id that is longer in bytes than in letters, and no control
     # character: JSON forbids bare ones.
-    if fault is None and not (value.isascii() and b"\\" not in value):
+    if not (value.isascii() and b"\\" not in value):
         fault = fault_of_ids(event)
     if fault is None and (check := OWN_CHECKS.get(type(event))) is not None:
         fault = check(event, value)

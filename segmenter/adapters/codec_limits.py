@@ -21,7 +21,7 @@ from segmenter.domain.events import (
     OrderUpdated,
     SupportRated,
 )
-from segmenter.domain.instants import MILLISECOND, MINUTE, Instant, instant_of, rfc3339
+from segmenter.domain.instants import MILLISECOND, MINUTE, Instant, Span, instant_of, rfc3339, span_text
 
 FUTURE_TOLERANCE = 5 * MINUTE
 # The last instant that is believed is the end of the year 2200.
@@ -39,14 +39,16 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _INTEGER_BITS = 63
 
 
-def fault_of_time(at: Instant, timestamp: int) -> Rejection | None:
+def fault_of_time(at: Instant, timestamp: int, tolerance: Span) -> Rejection | None:
     """Return what is wrong with an event's time, given its record's Kafka timestamp in ms (-1: it has none)."""
     if not 0 <= at < END_OF_TIME:
         detail = "occurred_at is before 1970 or after 2200, expected the time at which it happened"
         return Rejection(RejectReason.ABSURD_TIME, detail)
-    if timestamp >= 0 and at > timestamp * MILLISECOND + FUTURE_TOLERANCE:
+    if timestamp >= 0 and at > timestamp * MILLISECOND + tolerance:
         written = rfc3339(timestamp * MILLISECOND) if timestamp * MILLISECOND < END_OF_TIME else str(timestamp)
-        detail = f"occurred_at is {rfc3339(at)}, expected at most 5 minutes after the record's own {written}"
+        detail = (
+            f"occurred_at is {rfc3339(at)}, expected at most {span_text(tolerance)} after the record's own {written}"
+        )
         return Rejection(RejectReason.FUTURE_TIME, detail)
     return None
 

@@ -35,7 +35,8 @@ def terms_of(settings: Settings, rulebook: Rulebook) -> Terms:
 def codec_settings_of(settings: Settings) -> CodecSettings:
     """Return how the records of each input topic are read."""
     return CodecSettings(
-        {topic.name: TopicForm(customer_from_key=topic.customer_from_key) for topic in settings.topics.inputs}
+        {topic.name: TopicForm(customer_from_key=topic.customer_from_key) for topic in settings.topics.inputs},
+        future_tolerance=_span(settings.future_tolerance),
     )
 
 

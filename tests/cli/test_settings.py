@@ -5,10 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from segmenter.adapters.codec import JsonDecoder
+from segmenter.adapters.event_file import Line
 from segmenter.errors import ConfigurationError
+from segmenter.ports import Decoded
 from segmenter.settings import InputTopic, Keyed, Settings, Topics
 from segmenter.settings_reader import read_settings, settings_of, value_of, variable_of, written_settings
 from segmenter.settings_types import expectation_of, shown_value
+from segmenter.wiring.terms import codec_settings_of
 
 FILE = "segmenter.toml"
 
@@ -257,3 +261,14 @@ def test_no_password_is_shown_in_a_fault(url: str) -> None:
     assert fault.startswith("SEGMENTER_REDIS_URL: found ")
     assert "hunter2" not in fault
     assert "user" not in fault
+
+
+@pytest.mark.parametrize(("tolerance", "is_taken"), [("5m", False), ("10m", True)])
+def test_the_future_tolerance_reaches_the_decoder(tolerance: str, is_taken: bool) -> None:
+    settings = read_settings(environment={"SEGMENTER_FUTURE_TOLERANCE": tolerance})
+    event = b'{"type":"click","customer_id":"c","occurred_at":"2026-01-01T00:06:00Z","kind":"view"}'
+    record = Line("clicks", 0, 0, 1_767_225_600_000, None, event)
+
+    decoded = JsonDecoder(codec_settings_of(settings)).decode(record)
+
+    assert isinstance(decoded, Decoded) is is_taken

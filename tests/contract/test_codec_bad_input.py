@@ -236,7 +236,7 @@ def test_a_detail_is_one_short_printable_line(reason: RejectReason, record: Give
         ),
         (
             Given(written(CLICK, occurred_at=rfc3339(NOW + 6 * MINUTE))),
-            "occurred_at is 2026-11-01T10:06:00.123Z, expected at most 5 minutes after the record's own "
+            "occurred_at is 2026-11-01T10:06:00.123Z, expected at most 5m after the record's own "
             "2026-11-01T10:00:00.123Z",
         ),
         (
