@@ -27,8 +27,8 @@ _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 _FOR_THEIR_CONTENT = (*_TOO_LARGE, InvalidTimestampError, PolicyViolationError)
 
 
-class ContentRefusedError(Exception):
-    """The broker refuses what is in a batch; sending it again will not help.
+class ContentRefusedError(TransientError):
+    """The broker refuses what is in a batch; sending the same again will not help.
 
     `first` and `count` say which of the records of the failed call were in it.
     """

@@ -49,19 +49,21 @@ class KafkaForwarder:
         """Send in order; returns when the broker has acknowledged all. Raises TransientError."""
         try:
             await self._send(records)
-        except ContentRefusedError:
-            for record in records:
-                await self._send_alone(record)
-
-    async def _send_alone(self, record: Forward) -> None:
-        """Send one record, without its value where the broker does not take that."""
-        try:
-            await self._send([record])
         except ContentRefusedError as error:
-            place = {"topic": self._topic, "partition": record.partition, "reason": error.reason}
-            log.warning("forward_without_value", extra=place)
-            headers = (*record.headers, (REFUSED, error.reason.encode()))
-            await self._send([Forward(partition=record.partition, key=None, value=b"", headers=headers)])
+            middle = len(records) // 2
+            if middle:
+                await self.forward(records[:middle])
+                await self.forward(records[middle:])
+            else:
+                await self._send([self._without_value(records[0], error.reason)])
+
+    def _without_value(self, record: Forward, reason: str) -> Forward:
+        log.warning(
+            "forward_without_value",
+            extra={"topic": self._topic, "partition": record.partition, "reason": reason},
+        )
+        headers = (*record.headers, (REFUSED, reason.encode()))
+        return Forward(partition=record.partition, key=None, value=b"", headers=headers)
 
     async def _send(self, records: Sequence[Forward]) -> None:
         """Send with the producer of the moment, which is dropped after any error: its sequences are broken."""

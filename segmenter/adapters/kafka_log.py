@@ -12,7 +12,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -193,9 +193,19 @@ class KafkaOutputLog:
         claim = None
         if not self._is_plain:
             async with self._turns:
+                await self._see(partitions.values())
                 claim = await self.fence(lane, tuple(partitions.values())).claim()
         refusals = self._refusals.setdefault(lane, Refusals())
         return KafkaLaneLog(self._wire, partitions, claim, self._options, refusals)
+
+    async def _see(self, partitions: Iterable[Partition]) -> None:
+        """Return when the leader of every partition serves it.
+
+        A broker that is asked for markers in a partition it is just creating may not answer at all, and for 30 s
+        complete no transaction of any other lane either (Kafka 4.1; seen in the first milliseconds of a topic).
+        """
+        async with deadline("looking at the output partitions", STEP_TIMEOUT_S):
+            await asyncio.gather(*map(self._wire.until_served, partitions))
 
     def fence(self, lane: int, partitions: Sequence[Partition]) -> Fence:
         """Return the fence of a lane."""

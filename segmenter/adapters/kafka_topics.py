@@ -29,7 +29,7 @@ REKEYED_CONFIG = MappingProxyType(
 _REMEMBERED = ("producer.id.expiration.ms", "transactional.id.expiration.ms")
 _REMEMBERED_MS = _DAY_MS
 _AT_LEAST = ("retention.ms", "max.message.bytes")
-_FOR_EVER = -1
+_FOR_EVER = "-1"
 _READY_TIMEOUT_S = 30.0
 _REQUEST_TIMEOUT_MS = 10_000
 _MOST_REPLICAS = 3
@@ -147,7 +147,7 @@ async def _create(admin: Vendor, plans: Sequence[TopicPlan]) -> None:
 
 
 async def _wait(admin: Vendor, plans: Sequence[TopicPlan]) -> None:
-    """Return when every partition has a leader."""
+    """Return when every partition has a leader that serves it."""
     async with asyncio.timeout(_READY_TIMEOUT_S):
         while True:
             found = await _found(admin, plans)
@@ -168,15 +168,20 @@ def _faults(plan: TopicPlan, found: _Found) -> list[str]:
     for setting, expected in plan.config.items():
         value = found.config.get(setting)
         if value is not None and not _is_enough(setting, value, expected):
-            least = "at least " if setting in _AT_LEAST else ""
-            faults.append(f"topic {plan.name} has {setting}={value}, expected {least}{expected}")
+            faults.append(f"topic {plan.name} has {setting}={value}, expected {_wanted(setting, expected)}")
     return faults
 
 
 def _is_enough(setting: str, found: str, expected: str) -> bool:
-    if setting in _AT_LEAST:
-        return int(found) >= int(expected) or (setting == "retention.ms" and int(found) == _FOR_EVER)
-    return found == expected
+    if setting == "retention.ms" and _FOR_EVER in (found, expected):
+        return found == _FOR_EVER
+    return int(found) >= int(expected) if setting in _AT_LEAST else found == expected
+
+
+def _wanted(setting: str, expected: str) -> str:
+    if setting == "retention.ms" and expected == _FOR_EVER:
+        return "for ever (-1)"
+    return f"at least {expected}" if setting in _AT_LEAST else expected
 
 
 async def _broker_faults(admin: Vendor) -> list[str]:

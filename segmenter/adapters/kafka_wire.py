@@ -65,6 +65,10 @@ class LogBatch:
     records: tuple[LogRecord, ...]
 
 
+class NotServedError(TransientError):
+    """The broker we asked does not lead the partition, or not yet."""
+
+
 class Wire:
     """Connections to a cluster, opened at the first request and shared by all lanes of a worker.
 
@@ -101,6 +105,20 @@ class Wire:
     async def bounds(self, partition: Partition) -> tuple[int, int]:
         """Return the first offset of the log and its end, as replicated, at this moment."""
         return await self._offset(partition, _EARLIEST), await self._offset(partition, _LATEST)
+
+    async def end(self, partition: Partition) -> int:
+        """Return the end of the log, as replicated, at this moment."""
+        return await self._offset(partition, _LATEST)
+
+    async def until_served(self, partition: Partition) -> None:
+        """Return when the partition's leader serves it. A caller bounds the time."""
+        while True:
+            try:
+                await self.end(partition)
+            except NotServedError:
+                await asyncio.sleep(RETRY_BACKOFF_MS / 1000)
+            else:
+                return
 
     async def batches(self, partition: Partition, first: int, end: int) -> AsyncIterator[LogBatch]:
         """Read from the batch that holds offset `first` up to `end`, in order, committed or not.
@@ -145,7 +163,7 @@ class Wire:
             leader = client.cluster.leader_for_partition(TopicPartition(*partition))
             if leader in (None, -1):
                 await client.force_metadata_update()
-                raise TransientError(f"{partition.topic}/{partition.number} has no leader")
+                raise NotServedError(f"{partition.topic}/{partition.number} has no leader")
             return await client.send(leader, request)
 
     async def _refuse(self, code: int, doing: str) -> None:
@@ -154,7 +172,8 @@ class Wire:
         if error is not NoError:
             if self._client is not None:
                 await self._client.force_metadata_update()
-            raise TransientError(f"{doing}: {error.__name__}")
+            kind = NotServedError if error.retriable else TransientError
+            raise kind(f"{doing}: {error.__name__}")
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[Vendor]:

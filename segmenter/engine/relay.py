@@ -63,6 +63,8 @@ class Relay:
         self._marked_at = 0.0
         self._marking = asyncio.Lock()
         self._renew_at = 0.0
+        self.renew_after_s = RENEW_AFTER_S
+        """How long a takeover serves, at random within these bounds."""
         self._pause_s = FIRST_PAUSE_S
         self._was_fenced = False
         self._has_work = asyncio.Event()
@@ -252,7 +254,7 @@ class Relay:
             self._published = dict(taken.published)
             self._unmarked = 0
             self._backlog.begin(taken.pages, taken.next_page)
-        self._renew_at = time.monotonic() + random.uniform(*RENEW_AFTER_S)
+        self._renew_at = time.monotonic() + random.uniform(*self.renew_after_s)
         self._note_backlog()
         return taken
 

@@ -17,11 +17,12 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from segmenter.adapters.fence import Fence
 from segmenter.adapters.kafka_log import KafkaOutputLog
 from segmenter.adapters.kafka_wire import Partition, Wire
-from segmenter.adapters.memory import MemoryStore
+from segmenter.adapters.redis_client import connect
+from segmenter.adapters.redis_lanes import RedisLaneStore
 from segmenter.engine.relay import Reconciliation, Relay
 from segmenter.errors import OwnershipError, TransientError
 from segmenter.observability import Metrics
-from segmenter.ports import LaneLog, LaneState, LoggedRecord, OutboxEntry, Output
+from segmenter.ports import LaneLog, LaneState, LaneStore, LoggedRecord, OutboxEntry, Output
 from tests.bench.kafka import KafkaCluster
 from tests.contract.lane_entries import PARTITIONS, Owner
 from tests.contract.stalling import StallingFence
@@ -96,12 +97,10 @@ class SystemClock:
 class Worker:
     """One owner of a lane: acquires it, takes over, and talks until somebody else owns it."""
 
-    def __init__(self, store: MemoryStore, log: StallingLog, lane: int, generation: int) -> None:
-        self.owner = Owner(store.lanes, lane, generation)
+    def __init__(self, store: LaneStore, log: StallingLog, lane: int, generation: int) -> None:
+        self.owner = Owner(store, lane, generation)
         self.log = log
-        self.relay = Relay(
-            lane, self.owner.token, store=store.lanes, log=log, clock=SystemClock(), recorder=Metrics()
-        )
+        self.relay = Relay(lane, self.owner.token, store=store, log=log, clock=SystemClock(), recorder=Metrics())
         self.is_publishing = asyncio.Event()
         self.is_silent = asyncio.Event()
 
@@ -154,6 +153,13 @@ async def topics(unique: Callable[[str], str], make_topics: Callable[..., Awaita
 
 
 @pytest.fixture
+async def store(redis_url: str) -> AsyncIterator[LaneStore]:
+    client = connect(redis_url)
+    yield RedisLaneStore(client, "seg")
+    await client.aclose()
+
+
+@pytest.fixture
 async def wire(kafka: KafkaCluster) -> AsyncIterator[Wire]:
     connection = Wire(kafka.bootstrap, "inspector")
     yield connection
@@ -161,15 +167,13 @@ async def wire(kafka: KafkaCluster) -> AsyncIterator[Wire]:
 
 
 async def test_owners_that_displace_each_other_leave_each_record_once_and_in_order(
-    kafka: KafkaCluster, topics: Topics, wire: Wire, unique: Callable[[str], str]
+    kafka: KafkaCluster, topics: Topics, wire: Wire, store: LaneStore, unique: Callable[[str], str]
 ) -> None:
-    store = MemoryStore(PARTITIONS)
-
     lanes = [displace(store, lane, kafka.bootstrap, unique("app"), topics) for lane in range(LANES)]
     await asyncio.gather(*lanes)
 
     for lane in range(LANES):
-        _, state = await store.lanes.state(lane)
+        _, state = await store.state(lane)
         for output in (Output.CHANGES, Output.MEMBERSHIPS):
             seen = await read_as_anybody(kafka.bootstrap, topics[output], lane)
             assert seen == list(range(1, state.next_seq[output]))
@@ -177,7 +181,7 @@ async def test_owners_that_displace_each_other_leave_each_record_once_and_in_ord
             await check_writers(wire, Partition(topics[output], lane))
 
 
-async def displace(store: MemoryStore, lane: int, bootstrap: str, app_id: str, topics: Topics) -> None:
+async def displace(store: LaneStore, lane: int, bootstrap: str, app_id: str, topics: Topics) -> None:
     """Let one owner after the other take the lane, and wake the stalled ones in the midst of others' sends."""
     rng = random.Random(lane)
     stalls = [*Stall] * (ROUNDS // len(Stall) + 1)
