@@ -6,13 +6,15 @@ holds a part of the store in his hands. Nothing survives the process.
 
 import copy
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from segmenter.adapters.memory_lanes import MemoryLaneStore, World, new_state
+from segmenter.adapters.memory_order import OrderedPairs
 from segmenter.domain.instants import Instant
-from segmenter.domain.value import UNRANKED, Boundary, coarse_of
+from segmenter.domain.value import Boundary
 from segmenter.ports import LaneState, LaneSummary, Range, Source, Token
 
 
@@ -64,28 +66,23 @@ class MemoryBoard:
 
     async def coarse(self, lane: int) -> Mapping[int, Range]:
         """Return the lane's ranking by factor of two."""
-        ranges: dict[int, Range] = {}
-        for bucket, (count, total) in self._sums(lane).items():
-            before = ranges.get(coarse_of(bucket), Range(0, 0))
-            ranges[coarse_of(bucket)] = Range(before.count + count, before.total + total)
-        return ranges
+        sums = {} if (ranks := self._ranks(lane)) is None else ranks.group_sums()
+        return {coarse: Range(count, total) for coarse, (count, total) in sums.items() if coarse >= 0}
 
     async def fine(self, lane: int, coarse: Sequence[int]) -> Mapping[int, Range]:
         """Return the lane's ranking by bucket, inside these factors of two."""
-        return {
-            bucket: Range(count, total)
-            for bucket, (count, total) in self._sums(lane).items()
-            if coarse_of(bucket) in coarse
-        }
+        ranks = self._ranks(lane)
+        if ranks is None:
+            return {}
+        inside = {bucket: sums for factor in coarse for bucket, sums in ranks.sums_of(factor)}
+        return {bucket: Range(count, total) for bucket, (count, total) in inside.items()}
 
     async def parts(self, lane: int, edges: Sequence[int]) -> list[Range]:
         """Return the ranking between consecutive edges."""
-        ranks = self._world.lanes[lane].ranks if lane in self._world.lanes else None
-        parts = []
-        for low, high in pairwise(edges):
-            revenues = [] if ranks is None else [revenue for revenue, _ in ranks.between(low, high - 1)]
-            parts.append(Range(len(revenues), sum(revenues)))
-        return parts
+        ranks = self._ranks(lane)
+        revenues = [] if ranks is None else [revenue for revenue, _ in ranks.between(edges[0], edges[-1] - 1)]
+        places = [bisect_left(revenues, edge) for edge in edges]
+        return [Range(end - start, sum(revenues[start:end])) for start, end in pairwise(places)]
 
     async def boundary(self) -> Boundary | None:
         """Return the boundary in force."""
@@ -101,11 +98,9 @@ class MemoryBoard:
         self._world.boundary = boundary
         return True
 
-    def _sums(self, lane: int) -> dict[int, tuple[int, int]]:
+    def _ranks(self, lane: int) -> OrderedPairs | None:
         held = self._world.lanes.get(lane)
-        sums = {} if held is None else held.ranks.sums()
-        # Buyers without revenue are indexed for sweeps, but not ranked.
-        return {bucket: counted for bucket, counted in sums.items() if bucket != UNRANKED}
+        return None if held is None else held.ranks
 
 
 def _state_of(world: World, lane: int) -> LaneState:

@@ -11,7 +11,7 @@ from segmenter.adapters.lane_limits import HEARTBEAT_VALID, queued_at, ranked_by
 from segmenter.adapters.memory_order import OrderedPairs, Pair
 from segmenter.domain.instants import BEGINNING, DAY, Instant
 from segmenter.domain.profile import Profile
-from segmenter.domain.value import Boundary, bucket_of
+from segmenter.domain.value import Boundary, bucket_of, coarse_of
 from segmenter.errors import InvariantError
 from segmenter.ports import (
     Commit,
@@ -34,10 +34,6 @@ def _day_of(at: Instant) -> int:
     return at // DAY
 
 
-def _rank_slice(revenue: int) -> int:
-    return bucket_of(revenue)
-
-
 @dataclass(slots=True, kw_only=True)
 class Lane:
     """All that is kept of one lane."""
@@ -48,7 +44,7 @@ class Lane:
     commit_id: bytes = b""
     profiles: dict[str, bytes] = field(default_factory=dict)
     deadlines: OrderedPairs = field(default_factory=lambda: OrderedPairs("deadlines", _day_of))
-    ranks: OrderedPairs = field(default_factory=lambda: OrderedPairs("ranks", _rank_slice))
+    ranks: OrderedPairs = field(default_factory=lambda: OrderedPairs("ranks", bucket_of, coarse_of))
     held: dict[str, None] = field(default_factory=dict)
     pages: dict[int, OutboxPage] = field(default_factory=dict)
 

@@ -12,12 +12,16 @@ Pair = tuple[int, str]
 class OrderedPairs:
     """Pairs in rising order, kept in slices so that an insertion moves few of them.
 
-    `slice_of` must not fall when its number rises.
+    `slice_of` must not fall when its number rises, nor `group_of` when its slice rises: sums are kept for both.
     """
 
-    def __init__(self, name: str, slice_of: Callable[[int], int]) -> None:
+    def __init__(
+        self, name: str, slice_of: Callable[[int], int], group_of: Callable[[int], int] = lambda number: number
+    ) -> None:
         self._name = name
         self._slice_of = slice_of
+        self._group_of = group_of
+        self._group_sums: dict[int, tuple[int, int]] = {}
         self._pairs_by_slice: dict[int, list[Pair]] = {}
         self._sums: dict[int, tuple[int, int]] = {}
         self._slices: list[int] = []
@@ -35,8 +39,7 @@ class OrderedPairs:
             self._sums[number] = (0, 0)
             insort(self._slices, number)
         insort(self._pairs_by_slice[number], pair)
-        count, total = self._sums[number]
-        self._sums[number] = (count + 1, total + pair[0])
+        self._count(number, 1, pair[0])
 
     def require(self, pair: Pair) -> None:
         """Raise InvariantError when the pair is not there."""
@@ -48,8 +51,7 @@ class OrderedPairs:
         number = self._slice_of(pair[0])
         pairs = self._pairs_by_slice[number]
         del pairs[bisect_left(pairs, pair)]
-        count, total = self._sums[number]
-        self._sums[number] = (count - 1, total - pair[0])
+        self._count(number, -1, -pair[0])
         if not pairs:
             del self._pairs_by_slice[number], self._sums[number]
             del self._slices[bisect_left(self._slices, number)]
@@ -73,6 +75,23 @@ class OrderedPairs:
         """Return the least number."""
         return self._pairs_by_slice[self._slices[0]][0][0] if self._slices else None
 
-    def sums(self) -> dict[int, tuple[int, int]]:
-        """Return count and sum of the numbers by slice."""
-        return dict(self._sums)
+    def group_sums(self) -> dict[int, tuple[int, int]]:
+        """Return count and sum of the numbers by group."""
+        return self._group_sums
+
+    def sums_of(self, group: int) -> Iterator[tuple[int, tuple[int, int]]]:
+        """Yield the slices of a group, each with count and sum of its numbers."""
+        for number in islice(self._slices, bisect_left(self._slices, group, key=self._group_of), None):
+            if self._group_of(number) != group:
+                return
+            yield number, self._sums[number]
+
+    def _count(self, number: int, pairs: int, total: int) -> None:
+        count, held = self._sums[number]
+        self._sums[number] = (count + pairs, held + total)
+        group = self._group_of(number)
+        count, held = self._group_sums.get(group, (0, 0))
+        if count + pairs:
+            self._group_sums[group] = (count + pairs, held + total)
+        else:
+            del self._group_sums[group]

@@ -81,11 +81,12 @@ class Leader:
         crossings = [_crossing(coarse, 0, total, target) for target in targets]
         factors = sorted({factor for factor, _ in crossings})
         fine = await self._merged(lambda lane: self._board.fine(lane, factors))
-        found = [
-            await self._refine(target, total, crossing, fine)
-            for target, crossing in zip(targets, crossings, strict=True)
-        ]
-        a, a_stay, b, b_stay = found
+        # Without a band two targets are one.
+        found_by_target = {
+            target: await self._refine(target, total, crossing, fine)
+            for target, crossing in dict(zip(targets, crossings, strict=True)).items()
+        }
+        a, a_stay, b, b_stay = found = [found_by_target[target] for target in targets]
         return Boundary(
             number=1 if before is None else before.number + 1,
             marks=Marks(a=a.mark, a_stay=a_stay.mark, b=b.mark, b_stay=b_stay.mark),
@@ -131,6 +132,8 @@ class Leader:
     async def _parts(self, edges: Sequence[int]) -> list[Range]:
         by_lane = await self._ask(lambda lane: self._board.parts(lane, edges))
         self._moved_bytes += RANGE_BYTES * sum(len(parts) for parts in by_lane)
+        if len(by_lane) == 1:
+            return by_lane[0]
         return [
             Range(sum(part.count for part in parts), sum(part.total for part in parts))
             for parts in zip(*by_lane, strict=True)
