@@ -1,7 +1,7 @@
 """What the engine needs of the world: where lanes are kept, where changes go, who owns what, what time it is.
 
 The adapters behind these are Redis, Kafka and Faust in production, and dicts in `adapters.memory`; one
-contract suite holds them all.
+contract suite holds them all. More than 300 lines, as this is the one list of all that the engine asks of the world.
 """
 
 from collections.abc import Collection, Mapping, Sequence
