@@ -1,11 +1,14 @@
 """`segmenter simulate`: what would have been published for a file of events."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from segmenter.commands.shared import AsJson, progress_of, say, say_json, say_table, settings_from
+
+if TYPE_CHECKING:
+    from segmenter.wiring.simulation import SimulationResult
 
 
 def register(parent: typer.Typer) -> None:
@@ -38,7 +41,6 @@ def simulate(
 
     The engine is the one of the workers; the lines written are the values that they would have published.
     """
-    from segmenter.domain.instants import rfc3339
     from segmenter.wiring.simulation import SimulationOptions, instant_in
     from segmenter.wiring.simulation import simulate as run
 
@@ -53,8 +55,13 @@ def simulate(
     with progress_of("simulating") as progress:
         result = run(options, settings, progress)
     # What was asked for on standard output is not mixed with a summary.
-    if "-" in {changes, memberships}:
-        return
+    if "-" not in {changes, memberships}:
+        _show(result, json)
+
+
+def _show(result: "SimulationResult", json: bool) -> None:
+    from segmenter.domain.instants import rfc3339
+
     if json:
         say_json(result.as_json())
         return
