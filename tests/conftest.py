@@ -15,7 +15,7 @@ from tests.bench.redis import RedisServer
 from tests.bench.topics import create_topics
 
 # A run that must prove something (CI) sets it: then a missing server is a failure, not a skip.
-SERVERS_REQUIRED = os.environ.get("REQUIRE_SERVERS") == "1"
+SERVERS_REQUIRED = os.environ.get("SEGMENTER_REQUIRE_KAFKA") == "1"
 
 TopicMaker = Callable[..., Awaitable[None]]
 
