@@ -1,10 +1,10 @@
 """The rulebook as a YAML file: read whole or refused with every fault, its line and how to mend it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
-from difflib import get_close_matches
 from pathlib import Path
+from typing import TypeVar
 
 import yaml
 
@@ -13,6 +13,8 @@ from segmenter.adapters.yaml_nodes import Faults, Section, composed, found_in, s
 from segmenter.domain.instants import DAY, MILLISECOND, Span, span_of, span_text
 from segmenter.domain.rulebook import CountsFrom, LifecycleRule, Rulebook, ValueRule
 from segmenter.errors import ConfigurationError
+
+T = TypeVar("T")
 
 FORM = "1"
 LONGEST: Span = 36_500 * DAY
@@ -92,7 +94,7 @@ def _rates(root: Section, currency: str, faults: Faults) -> Mapping[str, Decimal
     )
     rates: dict[str, Decimal] = {}
     for name, value in section_of(node, "rates", names, faults).entries.items():
-        rate = _decimal(value)
+        rate = _decimal(scalar_of(value) or "")
         if not _is_currency(name):
             faults.add(value, f"rates.{name}", "is no currency, expected an ISO 4217 code such as USD")
         elif name == currency:
@@ -112,7 +114,7 @@ def _lifecycle(root: Section, faults: Faults) -> LifecycleRule:
     section = section_of(root.entries["lifecycle"], "lifecycle", _LIFECYCLE, faults)
     return LifecycleRule(
         inactive_after=_span(section, "inactive_after", rule.inactive_after, MILLISECOND, faults),
-        counts_from=_choice(section, "counts_from", rule.counts_from, faults),
+        counts_from=_counts_from(section, rule.counts_from, faults),
     )
 
 
@@ -125,7 +127,7 @@ def _value(root: Section, dedupe_horizon: Span | None, faults: Faults) -> ValueR
         window=_window(section, rule.window, dedupe_horizon, faults),
         a=_share(section, "a", rule.a, faults),
         b=_share(section, "b", rule.b, faults),
-        band=_share(section, "band", rule.band, faults),
+        band=_band(section, rule.band, faults),
         dwell=_span(section, "dwell", rule.dwell, 0, faults),
         min_ranked=_count(section, "min_ranked", rule.min_ranked, faults),
     )
@@ -152,65 +154,65 @@ def _check_shares(section: Section, rule: ValueRule, faults: Faults) -> None:
 
 
 def _span(section: Section, name: str, default: Span, least: Span, faults: Faults, or_else: str = "") -> Span:
-    node = section.entries.get(name)
-    if node is None:
-        return default
-    text = scalar_of(node)
-    try:
-        span = 0 if text == "0" else span_of(text or "")
-    except ValueError:
-        span = -1
-    if least <= span <= LONGEST:
-        return span
+    def read(text: str) -> Span | None:
+        try:
+            span = 0 if text == "0" else span_of(text)
+        except ValueError:
+            return None
+        return span if least <= span <= LONGEST else None
+
     bounds = f"from {span_text(least)} to {span_text(LONGEST)}"
-    expected = f"a duration such as 90d, 36h or 15m, {bounds}{or_else}"
-    faults.add(node, section.path_of(name), f"found {found_in(node)}, expected {expected}")
-    return default
+    return _read(section, name, default, read, f"a duration such as 90d, 36h or 15m, {bounds}{or_else}", faults)
 
 
 def _share(section: Section, name: str, default: Decimal, faults: Faults) -> Decimal:
-    node = section.entries.get(name)
-    if node is None:
-        return default
-    share = _decimal(node)
-    is_band = name == "band"
-    if share is not None and (0 <= share < 1 if is_band else 0 < share <= 1):
-        return share
-    expected = (
-        "a share of at least 0 and below 1, such as 0.02" if is_band else "a share above 0, at most 1, such as 0.80"
-    )
-    faults.add(node, section.path_of(name), f"found {found_in(node)}, expected {expected}")
-    return default
+    def read(text: str) -> Decimal | None:
+        share = _decimal(text)
+        return share if share is not None and 0 < share <= 1 else None
+
+    return _read(section, name, default, read, "a share above 0, at most 1, such as 0.80", faults)
+
+
+def _band(section: Section, default: Decimal, faults: Faults) -> Decimal:
+    def read(text: str) -> Decimal | None:
+        band = _decimal(text)
+        return band if band is not None and 0 <= band < 1 else None
+
+    return _read(section, "band", default, read, "a share of at least 0 and below 1, such as 0.02", faults)
 
 
 def _count(section: Section, name: str, default: int, faults: Faults) -> int:
+    def read(text: str) -> int | None:
+        return int(text) if re.fullmatch(r"[1-9][0-9]{0,11}", text) else None
+
+    return _read(section, name, default, read, "a whole number of at least 1", faults)
+
+
+def _counts_from(section: Section, default: CountsFrom, faults: Faults) -> CountsFrom:
+    def read(text: str) -> CountsFrom | None:
+        return CountsFrom(text) if text in list(CountsFrom) else None
+
+    return _read(section, "counts_from", default, read, " or ".join(CountsFrom), faults)
+
+
+def _read(
+    section: Section, name: str, default: T, read: Callable[[str], T | None], expected: str, faults: Faults
+) -> T:
+    """Return what `read` makes of an entry, or the default where there is none or it is a fault."""
     node = section.entries.get(name)
     if node is None:
         return default
     text = scalar_of(node)
-    if text is not None and re.fullmatch(r"[1-9][0-9]{0,11}", text):
-        return int(text)
-    faults.add(node, section.path_of(name), f"found {found_in(node)}, expected a whole number of at least 1")
-    return default
-
-
-def _choice(section: Section, name: str, default: CountsFrom, faults: Faults) -> CountsFrom:
-    node = section.entries.get(name)
-    if node is None:
+    value = None if text is None else read(text)
+    if value is None:
+        faults.add(node, section.path_of(name), f"found {found_in(node)}, expected {expected}")
         return default
-    text = scalar_of(node)
-    if text in list(CountsFrom):
-        return CountsFrom(text)
-    close = get_close_matches(text or "", list(CountsFrom), n=1)
-    hint = f"; did you mean {close[0]}?" if close else ""
-    faults.add(node, section.path_of(name), f"found {found_in(node)}, expected {' or '.join(CountsFrom)}{hint}")
-    return default
+    return value
 
 
-def _decimal(node: yaml.Node) -> Decimal | None:
+def _decimal(text: str) -> Decimal | None:
     """Read a decimal from its text: a float would not be what was written. At most 18 digits each side."""
-    text = scalar_of(node)
-    if text is None or re.fullmatch(r"-?[0-9]{1,18}(\.[0-9]{1,18})?", text) is None:
+    if re.fullmatch(r"-?[0-9]{1,18}(\.[0-9]{1,18})?", text) is None:
         return None
     return Decimal(text)
 
