@@ -140,16 +140,11 @@ class RedisLaneStore:
     async def commit(self, commit: Commit) -> Stored | Refused:
         """Store all of it or nothing."""
         lane = commit.lane
-        while True:
-            buckets = self._buckets_by_lane.get(lane, LEAST_BUCKETS)
-            args = commit_args(commit, buckets)
-            try:
-                reply = await COMMIT.run(self._client, commit_keys(self._keys(lane)), args)
-            except FullError as error:
-                return Refused(RefusalKind.FULL, f"lane {lane}: {error}")
-            if reply[0] != b"buckets":
-                break
-            self._buckets_by_lane[lane] = int(reply[1])
+        try:
+            while (reply := await self._commit_once(commit)) is None:
+                pass
+        except FullError as error:
+            return Refused(RefusalKind.FULL, f"lane {lane}: {error}")
         if reply[0] != b"stored":
             return _refused(commit, [part.decode() for part in reply])
         _, version, missing, customers, buckets = reply
@@ -159,6 +154,22 @@ class RedisLaneStore:
         for added in range(min(missing_buckets, BUCKETS_ADDED_A_COMMIT)):
             await self._grow(lane, commit.token, buckets + added)
         return Stored(int(version))
+
+    async def _commit_once(self, commit: Commit) -> list[Any] | None:
+        """Return the script's reply; None when what stood in its way is gone now."""
+        lane = commit.lane
+        args = commit_args(commit, self._buckets_by_lane.get(lane, LEAST_BUCKETS))
+        reply: list[Any] = await COMMIT.run(self._client, commit_keys(self._keys(lane)), args)
+        match reply:
+            case [b"buckets", found]:
+                self._buckets_by_lane[lane] = int(found)
+                return None
+            case [b"crowded"]:
+                # Only a reconciling commit drops pages: the log holds them, so they may go before it.
+                await self.acknowledge(lane, commit.token, {}, commit.first_page or 0)
+                return None
+            case _:
+                return reply
 
     async def _grow(self, lane: int, token: Token, buckets: int) -> None:
         """Add a bucket. When that does not work now, the next commit tries again."""

@@ -287,3 +287,13 @@ async def test_many_pages_are_dropped_at_once(stores: Stores, owner: Owner) -> N
 
     _, state = await stores.lanes.state(0)
     assert (state.first_page, state.outbox_entries) == (1_200, 1)
+
+
+async def test_a_reconciling_commit_drops_any_number_of_pages(stores: Stores, owner: Owner) -> None:
+    await owner.note(pages=tuple(page(number, entry(number + 1)) for number in range(1_201)))
+
+    await owner.note(first_page=1_200, pages=(page(1_201, entry(1_202)),))
+
+    _, state = await stores.lanes.state(0)
+    assert (state.first_page, state.next_page, state.outbox_entries) == (1_200, 1_202, 2)
+    assert [kept.number for kept in await stores.lanes.outbox(0, 1_195, 10)] == [1_200, 1_201]

@@ -1,7 +1,7 @@
 -- Reads a family of paged sorted sets in the order of its slices.
 --
--- KEYS: 1 family. ARGV: first slice, last slice, highest score, score and member to begin after ('' for the
--- beginning of the first slice), most members to return.
+-- KEYS: 1 family. ARGV: first slice, last slice, highest score, score and member to begin after in the
+-- first slice ('' for its beginning), most members to return.
 -- Reply: the next slice, not read yet, or ''; then for each page read, in the order of slices: slice, 1 when the page
 -- holds more of the range, {member, score, …}.
 
@@ -20,11 +20,8 @@ local function is_beyond(member, bound)
   return #member > #bound
 end
 
--- Returns the place in a page of the first (score, member) beyond the one to begin after.
+-- Returns the place in a page of the first slice of the first (score, member) beyond the one to begin after.
 local function place_after(key)
-  if AFTER_SCORE == '' then
-    return 0
-  end
   local low = redis.call('ZCOUNT', key, '-inf', '(' .. AFTER_SCORE)
   local high = redis.call('ZCOUNT', key, '-inf', AFTER_SCORE)
   while low < high do
@@ -47,7 +44,10 @@ for i = 1, math.min(#slices, SLICES_A_CALL) do
   local share = math.max(1, math.floor(left / (last_page + 1)))
   for page = 0, last_page do
     local key = page_key(FAMILY, slice, page)
-    local from, to = place_after(key), redis.call('ZCOUNT', key, '-inf', HIGHEST)
+    local from, to = 0, redis.call('ZCOUNT', key, '-inf', HIGHEST)
+    if slice == LOW_SLICE and AFTER_SCORE ~= '' then
+      from = place_after(key)
+    end
     if from < to then
       local taken = math.min(to - from, share)
       reply[#reply + 1] = slice

@@ -8,11 +8,14 @@
 -- section. In order: fields of the lane; positions (source, before or '', after); coarse (see histogram.lua);
 -- taken; markers; sizes (name, difference); outbox pages (number, value); and grouped: profiles put, profiles
 -- dropped, deadlines removed, deadlines added, ranks removed, ranks added, held removed, held added, fine.
--- Reply: 'stored', version, moves whose old place was empty, customers, buckets; or a kind of refusal, found.
+-- Reply: 'stored', version, moves whose old place was empty, customers, buckets; or a kind of refusal, found;
+-- or why it must be made again: 'buckets', found; 'crowded'.
 
 local LANE, POSITIONS, TAKEN, MARKERS, SIZES, COARSE = unpack(KEYS, 1, 6)
 local DEADLINES, RANKS, HELD, PROFILES, FINE, OUTBOX = unpack(KEYS, 7, 12)
 local TOKEN, ID, VERSION, BUCKETS, KEEP_FROM = unpack(ARGV, 1, 5)
+-- Dropping this many pages takes about 1 ms; who would drop more has to acknowledge them first.
+local PAGES_DROPPED = 500
 
 local at = 6
 
@@ -77,6 +80,9 @@ if page_first < page_last and tonumber(ARGV[page_first]) ~= next_page then
   return { 'page', stored[6], ARGV[page_first] }
 end
 local keep_from = math.max(first_page, math.min(tonumber(KEEP_FROM) or 0, next_page))
+if keep_from - first_page > PAGES_DROPPED then
+  return { 'crowded' }
+end
 for page = first_page, keep_from - 1 do
   local dropped_entries, dropped_bytes = page_load(redis.call('GETRANGE', OUTBOX .. page, 0, 7))
   entries, bytes = entries - dropped_entries, bytes - dropped_bytes
