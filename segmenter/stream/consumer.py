@@ -7,7 +7,6 @@ two polls at a time; and never a poll of another generation of the group than th
 import asyncio
 import logging
 from collections.abc import Awaitable, Collection, Mapping
-from time import monotonic
 from typing import assert_never
 
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
@@ -23,15 +22,14 @@ from segmenter.stream.handoff import Dropped, Failed, Handoff, Outcome, Taken
 from segmenter.stream.ownership import NO_GENERATION
 from segmenter.stream.partition_counts import count_faults
 from segmenter.stream.position_mirror import PositionMirror
-from segmenter.stream.source_reader import Gathered
+from segmenter.stream.source_reader import Gathered, text_of
+from segmenter.stream.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 
 _POLL_WAIT_S = 0.5
 _WATCH_EVERY_S = 1.0
 _MIRROR_EVERY_S = 1.0
-# A poll that no agent has begun for so long sits in a queue that nobody reads.
-_UNTAKEN_S = 5.0
 _BACKOFF_S = 0.5
 
 
@@ -42,18 +40,18 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust is not type
         self.binding = transport.binding
         self._engine = transport.binding.engine
         self._observer = transport.binding.observer
-        self._in_flight: Handoff | None = None
-        self._handed_over_at = 0.0
-        self._polls = 0
+        self.in_flight: Handoff | None = None
+        self.polls = 0
         self._is_halted = False
         self._polling = asyncio.Lock()
         self._rebalancing = asyncio.Lock()
         super().__init__(transport, *args, **kwargs)
-        self.mirror = PositionMirror(self.binding, self._reader_thread)
-        self.binding.ownership.rejoin_by(self._reader_thread.rejoin)
+        self.mirror = PositionMirror(self.binding, self.reader_thread)
+        self.binding.ownership.rejoin_by(self.reader_thread.rejoin)
 
     @property
-    def _reader_thread(self) -> BatchConsumerThread:
+    def reader_thread(self) -> BatchConsumerThread:
+        """The thread that talks to the broker."""
         thread: BatchConsumerThread = self._thread
         return thread
 
@@ -89,8 +87,9 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust is not type
                 await self._poll_and_hand_over()
 
     async def _poll_and_hand_over(self) -> None:
-        gathered = await self._reader_thread.poll(self._engine.intake(), _POLL_WAIT_S)
-        self._polls += 1
+        begun = self._engine.intake()
+        gathered = await self.reader_thread.poll(begun, _POLL_WAIT_S)
+        self.polls += 1
         self._tell_reseeks(gathered)
         if gathered.failures:
             await self._tell_failures(gathered.failures)
@@ -99,12 +98,12 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust is not type
         if not self.flow_active or gathered.generation != self.binding.ownership.generation:
             self._observer.poll_dropped()
             return
-        poll = Poll(generation=gathered.generation, records=gathered.records, evidence=gathered.evidence)
+        poll = Poll(gathered.generation, gathered.records, gathered.evidence, begun)
         await self._hand_over(Handoff(self._engine, poll), gathered.anchor)
 
     async def _hand_over(self, handoff: Handoff, anchor: Place) -> None:
         """Pass the poll through Faust's conductor and agent, and wait for its end."""
-        self._in_flight, self._handed_over_at = handoff, monotonic()
+        self.in_flight = handoff
         delivery = asyncio.create_task(self.callback(self._message(handoff, anchor)), name="poll delivery")
         # Where the conductor does not know the partition (any more), nobody will ever begin this poll.
         delivery.add_done_callback(lambda task: handoff.take_back() if _has_failed(task) else None)
@@ -118,7 +117,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust is not type
             delivery.cancel()
             suspension.cancel()
             await asyncio.gather(delivery, suspension, return_exceptions=True)
-            self._in_flight = None
+            self.in_flight = None
         await self._conclude(handoff, outcome)
 
     async def _conclude(self, handoff: Handoff, outcome: Outcome) -> None:
@@ -140,18 +139,18 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust is not type
         topic, partition = anchor
         generation = self.binding.ownership.generation
         return ConsumerMessage(
-            topic, partition, self._polls, 0.0, 0, None, None, handoff, None, 0, 0, generation_id=generation
+            topic, partition, self.polls, 0.0, 0, None, None, handoff, None, 0, 0, generation_id=generation
         )
 
     def _tell_reseeks(self, gathered: Gathered) -> None:
         for place, before, after in gathered.reseeks:
             self._observer.reseeked(place)
-            log.info("reseeked", extra={"source": _text(place), "position": before, "expected": after})
+            log.info("reseeked", extra={"source": text_of(place), "position": before, "expected": after})
 
     async def _tell_failures(self, failures: Mapping[Place, KafkaError]) -> None:
         for place, error in failures.items():
             self._observer.fetch_failed(type(error).__name__)
-            log.error("fetch_failed", extra={"source": _text(place), "error": repr(error)})
+            log.error("fetch_failed", extra={"source": text_of(place), "error": repr(error)})
             if isinstance(error, OffsetOutOfRangeError):
                 await self._tell_out_of_range(place)
         await self.sleep(_BACKOFF_S)
@@ -161,9 +160,9 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust is not type
         if expected is None:
             return
         try:
-            start, end = await self._reader_thread.bounds(place)
+            start, end = await self.reader_thread.bounds(place)
         except KafkaError as error:
-            log.warning("bounds_unknown", extra={"source": _text(place), "error": repr(error)})
+            log.warning("bounds_unknown", extra={"source": text_of(place), "error": repr(error)})
             return
         if not start <= expected <= end:
             await self._engine.out_of_range(place, expected, start, end)
@@ -181,9 +180,9 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust is not type
 
     async def _tell_revoked(self) -> None:
         await self._engine.revoked()
-        if self._in_flight is not None:
-            self._in_flight.take_back()
-            await asyncio.wait([self._in_flight.outcome])
+        if self.in_flight is not None:
+            self.in_flight.take_back()
+            await asyncio.wait([self.in_flight.outcome])
 
     async def on_partitions_assigned(self, assigned: set[Place], generation_id: int = 0) -> None:
         """Tell the engine what is ours now, then let Faust resume its streams."""
@@ -217,7 +216,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust is not type
 
     def _co_partition_faults(self, assigned: Collection[Place]) -> list[str]:
         """Check what this member knows of the topics; metadata that has not come yet is no fault."""
-        known = {topic: self._reader_thread.partition_count(topic) for topic in self.binding.settings.topics}
+        known = {topic: self.reader_thread.partition_count(topic) for topic in self.binding.settings.topics}
         counts = {topic: count for topic, count in known.items() if count is not None}
         return count_faults(counts, self.binding.settings, assigned)
 
@@ -228,7 +227,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust is not type
         because a lane is still being taken over, is put right by the poll that first asks for it.
         """
         expected = self._engine.intake()
-        await self._reader_thread.put_back(expected)
+        await self.reader_thread.put_back(expected)
         ours = self.assignment()
         return {TP(*place): offset for place, offset in expected.items() if place in ours}
 
@@ -236,34 +235,23 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust is not type
 
     @Service.task  # type: ignore[untyped-decorator]  # Faust is not typed
     async def _watch(self) -> None:
-        """Once a second: say that we live, and free what is stuck."""
+        """Once a second: free what is stuck, and say that we live."""
+        watchdog = Watchdog(self)
         while not self.should_stop:
-            polls = self._polls
             await self.sleep(_WATCH_EVERY_S)
-            self._free_untaken()
-            if self._in_flight is None and self.flow_active and self._polls == polls:
-                await self._put_back()
+            try:
+                await watchdog.look()
+            except TransientError:
+                if not self.should_stop:
+                    raise
             self.binding.pulse.beat()
-
-    def _free_untaken(self) -> None:
-        handoff = self._in_flight
-        if handoff is None or handoff.is_begun or monotonic() - self._handed_over_at < _UNTAKEN_S:
-            return
-        log.error("poll_untaken", extra={"seconds": _UNTAKEN_S})
-        handoff.take_back()
-
-    async def _put_back(self) -> None:
-        """Nothing was polled for a second: positions that ran ahead of the engine are put back."""
-        for place, before, after in await self._reader_thread.put_back(self._engine.intake()):
-            self._observer.reseeked(place)
-            log.error("position_ahead", extra={"source": _text(place), "position": before, "expected": after})
 
     @Service.task  # type: ignore[untyped-decorator]  # Faust is not typed
     async def _mirror(self) -> None:
         """Once a second: show lag tools how far we are."""
         while not self.should_stop:
             await self.sleep(_MIRROR_EVERY_S)
-            if self.flow_active:
+            if self.flow_active and not self._is_halted:
                 await self.mirror.show()
 
     def verify_event_path(self, now: float, tp: Place) -> None:
@@ -289,8 +277,3 @@ def _is_transient(error: Exception) -> bool:
     if isinstance(error, ExceptionGroup):
         return all(_is_transient(each) for each in error.exceptions)
     return isinstance(error, TransientError)
-
-
-def _text(place: Place) -> str:
-    topic, partition = place
-    return f"{topic}/{partition}"

@@ -48,6 +48,13 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc] 
         """See SourceReader.put_back."""
         return await self._call(self._reader.put_back, expected)
 
+    async def refuse_errors(self) -> None:
+        """Raise TransientError for what makes it useless to go on reading in this group."""
+        try:
+            await self._call(self._reader.refuse_errors)
+        except KafkaError as error:
+            raise TransientError(f"group {self.app.conf.id} cannot go on: {error!r}") from error
+
     async def bounds(self, place: Place) -> tuple[int, int]:
         """Return the first offset in the log of a partition and the one after its last. Raises KafkaError."""
         return await self._call(self._bounds, TopicPartition(*place))

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from time import monotonic
 from typing import TypeAlias
 
 from segmenter.engine.intake import Poll
@@ -39,12 +40,13 @@ class Handoff:
         self._engine = engine
         self._poll = poll
         self._is_begun = False
+        self._made_at = monotonic()
         self.outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
 
     @property
-    def is_begun(self) -> bool:
-        """Tell whether the engine has it in hand."""
-        return self._is_begun
+    def untaken_s(self) -> float:
+        """The seconds it has waited for an agent; 0 once one has begun."""
+        return 0.0 if self._is_begun else monotonic() - self._made_at
 
     @property
     def records(self) -> int:

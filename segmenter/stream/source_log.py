@@ -39,8 +39,10 @@ class KafkaSourceLog:
         admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
         async with self._answering(), _closing(admin.close):
             await admin.start()
-            descriptions = await admin.describe_topics(list(topics))
-        return {description["topic"]: len(description["partitions"]) for description in descriptions}
+            # All topics: asked about one by name, a broker may create it.
+            descriptions = await admin.describe_topics()
+        found = {description["topic"]: len(description["partitions"]) for description in descriptions}
+        return {topic: found.get(topic, 0) for topic in topics}
 
     @asynccontextmanager
     async def _answering(self) -> AsyncIterator[None]:

@@ -87,6 +87,12 @@ class SourceReader:
                 return gathered
             await self._answer_within((earliest if self._has_news else latest) - now)
 
+    async def refuse_errors(self) -> None:
+        """Raise what aiokafka's background tasks have met and keep until they are asked."""
+        self._coordinator.check_errors()
+        if self._fetcher.error_future.done():
+            self._fetcher.error_future.result()
+
     async def put_back(self, expected: Mapping[Place, int]) -> Sequence[tuple[Place, int, int]]:
         """Put partitions where they are expected; return which had been there before, with offsets before and after.
 
@@ -199,3 +205,9 @@ class SourceReader:
 
 def _ours(assignment: Assignment, expected: Mapping[Place, int]) -> dict[Place, int]:
     return {TopicPartition(*place): offset for place, offset in expected.items() if place in assignment.tps}
+
+
+def text_of(place: Place) -> str:
+    """Return a partition as `topic/partition`, for logs."""
+    topic, partition = place
+    return f"{topic}/{partition}"

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import faust
@@ -99,6 +99,18 @@ async def test_a_position_that_stands_ahead_of_the_engine_is_put_back(
         worker.engine.rewind(place, 0)
 
         await until(lambda: worker.observed.reseeks == [place])
+
+
+async def test_a_rebalance_that_never_ends_is_left_for_a_new_one(settings: StreamSettings, tmp_path: Path) -> None:
+    hasty = replace(settings, rebalance_timeout_s=2, session_timeout_s=1, heartbeat_s=0.3)
+    async with started(hasty, tmp_path) as worker:
+        await until(lambda: worker.observed.polls > 0)
+        polls = worker.observed.polls
+
+        worker.app.consumer.stop_flow()
+        await until(lambda: worker.observed.rebalances == 2)
+
+        await until(lambda: worker.observed.polls > polls)
 
 
 async def test_the_watchdog_shows_that_it_runs(settings: StreamSettings, tmp_path: Path) -> None:
