@@ -6,25 +6,24 @@ idle than wrong.
 """
 
 import asyncio
-import contextlib
 import logging
 import random
-import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from heapq import merge
 
 from segmenter.domain.instants import Instant
 from segmenter.domain.value import Boundary
+from segmenter.engine.ending import end
 from segmenter.engine.intake import Evidence, LaneCondition, Place
-from segmenter.engine.lane import Lane, Services
+from segmenter.engine.lane import Lane
 from segmenter.engine.reading import Reader, Reading
 from segmenter.engine.recovery import Recovery
 from segmenter.engine.relay import Relay
-from segmenter.engine.terms import Terms
 from segmenter.engine.watermark import Watermark
+from segmenter.engine.workshop import Workshop
 from segmenter.errors import FencedError, InvariantError, OwnershipError, TransientError
-from segmenter.ports import Clock, Decoder, OutputLog, Record, RefusalKind, Refused, SourceLog, Token
+from segmenter.ports import LaneState, Record, RefusalKind, Refused, Token
 
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 30.0
@@ -32,24 +31,6 @@ LONGEST_PAUSE_S = 30.0
 BITES_PER_POLL = 20
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Workshop:
-    """What all lanes of a worker share."""
-
-    terms: Terms
-    services: Services
-    output: OutputLog
-    clock: Clock
-    decoder: Decoder
-    home_of: Callable[[str], int]
-    sources: SourceLog
-    tasks: Sequence[str]
-    """Every partition that comes over the repartition topic."""
-    takeovers: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(8))
-    process: str = field(default_factory=lambda: secrets.token_hex(8))
-    """A nonce of this process, in which all its tokens begin."""
 
 
 @dataclass(slots=True)
@@ -79,6 +60,7 @@ class LaneHolder:
         self._generation = generation
         self._workshop = workshop
         self._hold: _Hold | None = None
+        self._stop_reason: str | None = None
         self._reassigned = asyncio.Event()
         self._acquisitions = 0
         self._pause_s = FIRST_PAUSE_S
@@ -144,16 +126,18 @@ class LaneHolder:
         try:
             is_ours = await hold.relay.renew_token(new, hold.lane.state.version)
         except TransientError as error:
-            self._break(error)
+            _break(hold, error)
             return
         if is_ours:
             hold.lane.token = new
         else:
-            self._break(OwnershipError(f"lane {self.number} had another owner meanwhile"))
+            _break(hold, OwnershipError(f"lane {self.number} had another owner meanwhile"))
 
     def stop(self, reason: str) -> None:
         """Stop the lane for good, with the reason for the operator."""
-        self._break(InvariantError(reason))
+        self._stop_reason = reason
+        if self._hold is not None:
+            _break(self._hold, InvariantError(reason))
 
     async def work(
         self, records: Mapping[Place, Sequence[Record]], evidence: Mapping[Place, Evidence], now: Instant
@@ -166,10 +150,10 @@ class LaneHolder:
             await self._adopt(hold)
             await self._work(hold, records, evidence, now)
         except (TransientError, OwnershipError, InvariantError) as error:
-            self._break(error)
+            _break(hold, error)
         except Exception as error:  # the top of a lane: our own bug stops it, not the others
             log.exception("lane_failed", extra={"lane": self.number})
-            self._break(InvariantError(f"{type(error).__name__}: {error}"))
+            _break(hold, InvariantError(f"{type(error).__name__}: {error}"))
 
     async def _work(
         self,
@@ -213,6 +197,8 @@ class LaneHolder:
 
     async def _keep_once(self) -> None:
         """Take the lane, and hold it until something breaks; raises what did."""
+        if self._stop_reason is not None:
+            raise InvariantError(self._stop_reason)
         hold = await self._take()
         self._hold = hold
         self._tell(LaneCondition.RUNNING, "")
@@ -225,10 +211,8 @@ class LaneHolder:
             publishing.result()
         finally:
             self._hold = None
-            publishing.cancel()
-            with contextlib.suppress(asyncio.CancelledError, TransientError, OwnershipError):
-                await publishing
             hold.broken.cancel()
+            await end(publishing)
             await hold.relay.close()
             self._workshop.services.recorder.forget_lane(self.number)
 
@@ -252,11 +236,13 @@ class LaneHolder:
                 clock=shop.clock,
                 recorder=shop.services.recorder,
             )
+            relay.bound(shop.terms.outbox_entries, shop.terms.outbox_bytes)
             state = await relay.take_over(Recovery(shop.services.store, shop.services.encoder).reconcile)
-        stored = {place: state.positions.get(_source(place)) for place in self.places()}
-        unknown = [place for place, offset in stored.items() if offset is None]
-        beginnings = await shop.sources.beginnings(unknown) if unknown else {}
-        positions = {place: beginnings[place] if offset is None else offset for place, offset in stored.items()}
+        try:
+            positions = await self._positions(state)
+        except BaseException:
+            await relay.close()
+            raise
         direct = [_source(place) for place in positions if place[0] in shop.terms.direct]
         return _Hold(
             lane=Lane(state, token, shop.terms, shop.services, relay.enqueue),
@@ -267,14 +253,17 @@ class LaneHolder:
             broken=asyncio.get_running_loop().create_future(),
         )
 
+    async def _positions(self, state: LaneState) -> dict[Place, int]:
+        """Return where to read on: where the lane was left, and from the beginning what it never read."""
+        stored = {place: state.positions.get(_source(place)) for place in self.places()}
+        unknown = [place for place, offset in stored.items() if offset is None]
+        beginnings = await self._workshop.sources.beginnings(unknown) if unknown else {}
+        return {place: beginnings[place] if offset is None else offset for place, offset in stored.items()}
+
     async def drain(self, timeout_s: float) -> None:
         """Wait until what is stored is published, at most this long."""
         if self._hold is not None:
             await self._hold.relay.drain(timeout_s)
-
-    def _break(self, error: Exception) -> None:
-        if self._hold is not None and not self._hold.broken.done():
-            self._hold.broken.set_exception(error)
 
     def _tell(self, condition: LaneCondition, reason: str) -> None:
         self.condition, self.reason = condition, reason
@@ -284,6 +273,12 @@ class LaneHolder:
         self._tell(LaneCondition.PAUSED, str(error))
         await asyncio.sleep(self._pause_s * random.uniform(0.5, 1.0))
         self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+
+
+def _break(hold: _Hold, error: Exception) -> None:
+    """End this hold, and not the next one, which may have begun meanwhile."""
+    if not hold.broken.done():
+        hold.broken.set_exception(error)
 
 
 def _by_record_time(lists: Sequence[Sequence[Record]]) -> Sequence[Record]:

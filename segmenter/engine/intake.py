@@ -28,11 +28,15 @@ class Evidence:
 
 @dataclass(slots=True)
 class Poll:
-    """What one look at all source partitions brought. A partition without new records has evidence only."""
+    """What one look at all source partitions brought. A partition without new records has evidence only.
+
+    `begun` are the offsets at which reading began: what the engine wants may have changed since.
+    """
 
     generation: int
     records: Mapping[Place, Sequence[Record]]
     evidence: Mapping[Place, Evidence]
+    begun: Mapping[Place, int]
 
 
 class LaneCondition(StrEnum):

@@ -11,11 +11,13 @@ from collections import Counter
 from collections.abc import Collection, Coroutine, Mapping
 
 from segmenter.domain.instants import MILLISECOND, SECOND, Instant
-from segmenter.engine.holder import LaneHolder, Workshop
+from segmenter.engine.ending import end
+from segmenter.engine.holder import LaneHolder
 from segmenter.engine.intake import EngineStatus, LaneCondition, Place, Poll
 from segmenter.engine.leader import Leader
 from segmenter.engine.repartition import RepartitionTask, Stage
 from segmenter.engine.terms import Terms
+from segmenter.engine.workshop import Workshop
 from segmenter.errors import OwnershipError, SegmenterError, TransientError
 from segmenter.ports import GlobalBoard, LaneOwnership, Recorder
 from segmenter.ports import LaneCondition as Shown
@@ -46,6 +48,7 @@ class Engine:
         self._stopped_places: dict[Place, str] = {}
         self._generation: int | None = None
         self._is_revoked = True
+        self._working = asyncio.Lock()
         self._last_poll_at: Instant | None = None
         self._last_lost_at: float | None = None
         self._is_store_reachable = True
@@ -98,8 +101,14 @@ class Engine:
         self._is_revoked = False
 
     async def revoked(self) -> None:
-        """Read nothing more until the next assignment; lanes that stay ours are renewed then."""
+        """Read nothing more until the next assignment, and finish what is in hand.
+
+        Lanes that stay ours are renewed then: a commit under way would make that fail. Lanes that go to others are
+        lost to them at any moment from here on, which is no reason to ask the group anew.
+        """
         self._is_revoked = True
+        async with self._working:
+            pass
 
     async def take(self, poll: Poll) -> None:
         """Work a poll off, all lanes and tasks side by side."""
@@ -107,7 +116,8 @@ class Engine:
         self._last_poll_at = now
         if self._is_revoked:
             return
-        async with asyncio.TaskGroup() as group:
+        poll = _continued(poll, self.intake())
+        async with self._working, asyncio.TaskGroup() as group:
             for holder in self._holders.values():
                 places = holder.places()
                 records = {place: poll.records[place] for place in places if place in poll.records}
@@ -141,6 +151,8 @@ class Engine:
 
     def note_lost(self, lane: int) -> None:
         """Ask the group anew who owns what; lost again within a minute, this process ends."""
+        if self._is_revoked:
+            return
         now = time.monotonic()
         if self._last_lost_at is not None and LOSSES_WITHIN_S > now - self._last_lost_at > BOARD_EVERY_S:
             self._end(OwnershipError(f"lane {lane} was lost twice within {LOSSES_WITHIN_S:.0f} s to another owner"))
@@ -169,8 +181,7 @@ class Engine:
     async def _let_go(self, lane: int) -> None:
         """End the hold on a lane. Never raises: it is not ours any more."""
         holder, keeper = self._holders.pop(lane), self._keepers.pop(lane)
-        keeper.cancel()
-        await asyncio.gather(keeper, return_exceptions=True)
+        await end(keeper)
         for topic, partition in holder.places():
             self._recorder.forget_source(topic, partition)
 
@@ -266,6 +277,20 @@ class Engine:
         for lane, holder in self._holders.items():
             if holder.lane is not None:
                 self._recorder.sizes(lane, holder.lane.state.sizes)
+
+
+def _continued(poll: Poll, wanted: Mapping[Place, int]) -> Poll:
+    """Return a poll without the partitions that were read from another offset than the one wanted by now.
+
+    A lane may have been taken anew while the poll was under way, at an earlier offset: what is read from beyond it
+    would leave a gap.
+    """
+    stale = {place for place, offset in poll.begun.items() if wanted.get(place) != offset}
+    if not stale:
+        return poll
+    records = {place: read for place, read in poll.records.items() if place not in stale}
+    evidence = {place: seen for place, seen in poll.evidence.items() if place not in stale}
+    return Poll(poll.generation, records, evidence, poll.begun)
 
 
 def _shown(holder: LaneHolder) -> Shown:

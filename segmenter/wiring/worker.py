@@ -20,10 +20,10 @@ from segmenter.adapters.redis_lanes import RedisLaneStore
 from segmenter.adapters.redis_tasks import RedisTaskStore
 from segmenter.domain.instants import Instant
 from segmenter.domain.rulebook import Rulebook
-from segmenter.engine.holder import Workshop
 from segmenter.engine.lane import Services
 from segmenter.engine.repartition import Stage
 from segmenter.engine.worker import Engine
+from segmenter.engine.workshop import Workshop
 from segmenter.errors import ConfigurationError, TransientError
 from segmenter.observability import Metrics
 from segmenter.ports import Clock

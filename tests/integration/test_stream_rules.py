@@ -74,7 +74,7 @@ def test_a_lane_that_was_given_in_parts_is_refused() -> None:
 
 
 def poll() -> Poll:
-    return Poll(generation=1, records={}, evidence={})
+    return Poll(generation=1, records={}, evidence={}, begun={})
 
 
 class Holding(RecordingEngine):

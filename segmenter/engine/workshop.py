@@ -1,0 +1,28 @@
+"""What all lanes of a worker share."""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from segmenter.engine.lane import Services
+from segmenter.engine.terms import Terms
+from segmenter.ports import Clock, Decoder, OutputLog, SourceLog
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workshop:
+    """Made once a process."""
+
+    terms: Terms
+    services: Services
+    output: OutputLog
+    clock: Clock
+    decoder: Decoder
+    home_of: Callable[[str], int]
+    sources: SourceLog
+    tasks: Sequence[str]
+    """Every partition that comes over the repartition topic."""
+    takeovers: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(8))
+    process: str = field(default_factory=lambda: secrets.token_hex(8))
+    """A nonce of this process, in which all its tokens begin."""
