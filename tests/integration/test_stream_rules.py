@@ -1,6 +1,9 @@
 """Rules of the stream that need no broker: timeouts, partition counts, and a poll's way to the engine."""
 
 import asyncio
+import os
+import signal
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from segmenter.stream.handoff import Dropped, Failed, Handoff, Taken
 from segmenter.stream.partition_counts import count_faults
 from segmenter.stream.settings import StreamSettings
 from segmenter.stream.source_log import KafkaSourceLog
+from tests.bench.process import Child
 from tests.integration.recording_engine import RecordingEngine
 
 SETTINGS = StreamSettings(
@@ -144,3 +148,32 @@ async def test_the_agent_never_sees_an_error(tmp_path: Path) -> None:
 async def test_a_broker_that_is_not_there_is_told_by_its_address() -> None:
     with pytest.raises(TransientError, match="Kafka at 127"):
         await KafkaSourceLog("127.0.0.1:1").partitions("orders")
+
+
+STOPPING = """
+import asyncio
+import os
+import signal
+import sys
+from segmenter.stream.run import stopping_on_signals
+
+async def main():
+    with stopping_on_signals() as stop:
+        print("ready", flush=True)
+        await stop.wait()
+        print("stopping", flush=True)
+        await asyncio.sleep(30)
+
+asyncio.run(main())
+"""
+
+
+async def test_the_first_signal_asks_and_the_second_ends(tmp_path: Path) -> None:
+    process = Child([sys.executable, "-c", STOPPING], log=tmp_path / "log")
+    process.wait_until_it_says("ready", 20)
+
+    os.kill(process.pid, signal.SIGTERM)
+    process.wait_until_it_says("stopping", 5)
+    os.kill(process.pid, signal.SIGINT)
+
+    assert process.wait(5) == 128 + signal.SIGINT
