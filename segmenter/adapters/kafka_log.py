@@ -65,8 +65,9 @@ class Refusals:
 
     def per_batch(self, entries: Sequence[OutboxEntry]) -> int:
         """Return how many of these a batch may take."""
-        if any(entry.lane_seq <= self._careful_upto.get(entry.output, 0) for entry in entries):
-            return 1
+        for output, upto in self._careful_upto.items():
+            if any(entry.output is output and entry.lane_seq <= upto for entry in entries):
+                return 1
         return _ALL
 
 
@@ -93,6 +94,7 @@ class KafkaLaneLog:
         self._refusals = refusals
         self._read: dict[Output, NumberedPartition] = {}
         self._producer: Vendor | None = None
+        self._lane_pid = (LANE_PID, b"")
 
     async def tails(self) -> Mapping[Output, Tail]:
         """Return what the log holds, read up to an end that was asked for after the fence."""
@@ -118,6 +120,7 @@ class KafkaLaneLog:
         except (KafkaError, OSError) as error:
             raise TransientError(f"the producer did not start: {error!r}") from error
         self.producer_id = identity_of(self._producer).producer_id
+        self._lane_pid = (LANE_PID, b"%d" % self.producer_id)
 
     async def send(self, entries: Sequence[OutboxEntry]) -> None:
         """Publish in order; see `LaneLog.send`. Several outputs go at once, each in its order."""
@@ -147,8 +150,9 @@ class KafkaLaneLog:
         return Tail(newest.lane_seq, newest.producer_id if self._claim else None)
 
     def _body(self, entry: OutboxEntry) -> Body:
-        numbers = ((LANE_SEQ, b"%d" % entry.lane_seq), (LANE_PID, b"%d" % self.producer_id))
-        reason = self._refusals.reasons.get((entry.output, entry.lane_seq)) or _fault(entry)
+        numbers = ((LANE_SEQ, b"%d" % entry.lane_seq), self._lane_pid)
+        reasons = self._refusals.reasons
+        reason = (reasons.get((entry.output, entry.lane_seq)) if reasons else None) or _fault(entry)
         if reason is None:
             return Body(entry.key, entry.value, numbers + entry.headers)
         log.warning(

@@ -1,11 +1,11 @@
 """What a lane has stored and not yet published: pages in order, counted, with the bound that stops intake."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from segmenter.domain.instants import Instant
 from segmenter.errors import InvariantError
-from segmenter.ports import OutboxPage
+from segmenter.ports import OutboxEntry, OutboxPage, Output
 
 FULL_ENTRIES = 200_000
 FULL_BYTES = 64 * 1024 * 1024
@@ -87,3 +87,17 @@ class Backlog:
         self._pages.append((page, size))
         self.entries += len(page.entries)
         self.size_bytes += size
+
+
+def numbered_on(published: Mapping[Output, int], entries: Sequence[OutboxEntry]) -> dict[Output, int]:
+    """Return the highest numbers after these entries; raises InvariantError where one is left out or repeated."""
+    highest = dict(published)
+    for output in Output:
+        number = published.get(output, 0)
+        for entry in entries:
+            if entry.output is output:
+                if entry.lane_seq != number + 1:
+                    raise InvariantError(f"{output} {entry.lane_seq} was to follow {number}")
+                number = entry.lane_seq
+        highest[output] = number
+    return highest

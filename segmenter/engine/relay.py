@@ -14,10 +14,10 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Sequence
 
 from segmenter.domain.instants import SECOND, Instant
-from segmenter.engine.backlog import Backlog
+from segmenter.engine.backlog import Backlog, numbered_on
 from segmenter.engine.takeover import Reconciler, Reconciliation, Taken, Takeover
 from segmenter.errors import FencedError, InvariantError, OwnershipError, TransientError
 from segmenter.ports import (
@@ -25,7 +25,6 @@ from segmenter.ports import (
     LaneLog,
     LaneState,
     LaneStore,
-    OutboxEntry,
     OutboxPage,
     Output,
     OutputLog,
@@ -176,7 +175,7 @@ class Relay:
         if self._log is None:
             raise InvariantError("the relay was to send without a hold on its log")
         entries = [entry for page in pages for entry in page.entries]
-        published = _numbered_on(self._published, entries)
+        published = numbered_on(self._published, entries)
         started = time.perf_counter()
         await self._log.send(entries)
         self._recorder.spent("relay", time.perf_counter() - started)
@@ -286,13 +285,3 @@ class Relay:
         self._recorder.outbox(
             self._takeover.lane, entries=backlog.entries, size_bytes=backlog.size_bytes, age_s=age_s
         )
-
-
-def _numbered_on(published: Mapping[Output, int], entries: Sequence[OutboxEntry]) -> dict[Output, int]:
-    """Return the highest numbers after these entries; raises InvariantError where one is left out or repeated."""
-    highest = dict(published)
-    for entry in entries:
-        if entry.lane_seq != highest[entry.output] + 1:
-            raise InvariantError(f"{entry.output} {entry.lane_seq} was to follow {highest[entry.output]}")
-        highest[entry.output] = entry.lane_seq
-    return highest

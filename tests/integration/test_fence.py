@@ -30,6 +30,7 @@ from tests.contract.stalling import StallingFence
 ROUNDS = int(os.environ.get("FENCE_ROUNDS", "30"))
 LANES = 2
 ASLEEP_S = 60
+METRICS = Metrics()
 
 Topics = Mapping[Output, str]
 
@@ -100,7 +101,7 @@ class Worker:
     def __init__(self, store: LaneStore, log: StallingLog, lane: int, generation: int) -> None:
         self.owner = Owner(store, lane, generation)
         self.log = log
-        self.relay = Relay(lane, self.owner.token, store=store, log=log, clock=SystemClock(), recorder=Metrics())
+        self.relay = Relay(lane, self.owner.token, store=store, log=log, clock=SystemClock(), recorder=METRICS)
         self.is_publishing = asyncio.Event()
         self.is_silent = asyncio.Event()
 
@@ -172,13 +173,18 @@ async def test_owners_that_displace_each_other_leave_each_record_once_and_in_ord
     lanes = [displace(store, lane, kafka.bootstrap, unique("app"), topics) for lane in range(LANES)]
     await asyncio.gather(*lanes)
 
+    published = 0
     for lane in range(LANES):
         _, state = await store.state(lane)
         for output in (Output.CHANGES, Output.MEMBERSHIPS):
             seen = await read_as_anybody(kafka.bootstrap, topics[output], lane)
             assert seen == list(range(1, state.next_seq[output]))
-            assert len(seen) > ROUNDS * 40
+            published += len(seen)
             await check_writers(wire, Partition(topics[output], lane))
+    fences = METRICS.registry.get_sample_value("segmenter_fenced_total") or 0
+    print(f"{LANES * ROUNDS} owners, {published} records, {fences:.0f} times fenced in a send")
+    assert published > LANES * ROUNDS * 80
+    assert fences >= ROUNDS / 10
 
 
 async def displace(store: LaneStore, lane: int, bootstrap: str, app_id: str, topics: Topics) -> None:
