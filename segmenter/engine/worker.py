@@ -7,26 +7,23 @@ pauses alone. The owner of lane 0 also leads: it computes the boundaries of all 
 import asyncio
 import logging
 import time
-from collections import Counter
 from collections.abc import Collection, Coroutine, Mapping
 
 from segmenter.domain.instants import MILLISECOND, SECOND, Instant
+from segmenter.engine.caretaker import Caretaker
 from segmenter.engine.ending import end
 from segmenter.engine.holder import LaneHolder
-from segmenter.engine.intake import EngineStatus, LaneCondition, Place, Poll
-from segmenter.engine.leader import Leader
+from segmenter.engine.intake import EngineStatus, Place, Poll
 from segmenter.engine.repartition import RepartitionTask, Stage
 from segmenter.engine.terms import Terms
 from segmenter.engine.workshop import Workshop
 from segmenter.errors import OwnershipError, SegmenterError, TransientError
 from segmenter.ports import GlobalBoard, LaneOwnership, Recorder
-from segmenter.ports import LaneCondition as Shown
 
-BOARD_EVERY_S = 1.0
-HEARTBEAT_EVERY_S = 60.0
 LAG_EVERY_S = 1.0
 # One loss right after a rebalance is a race; two in a minute are another process under our name.
 LOSSES_WITHIN_S = 60.0
+ONE_REBALANCE_S = 1.0
 DRAIN_S = 5.0
 
 log = logging.getLogger(__name__)
@@ -40,10 +37,10 @@ class Engine:
         self._terms: Terms = workshop.terms
         self._recorder: Recorder = workshop.services.recorder
         self._stage = stage
-        self._board = board
         self._ownership = ownership
         self._holders: dict[int, LaneHolder] = {}
         self._keepers: dict[int, asyncio.Task[None]] = {}
+        self._caretaker = Caretaker(workshop, board, self._holders)
         self._tasks: dict[Place, RepartitionTask] = {}
         self._stopped_places: dict[Place, str] = {}
         self._generation: int | None = None
@@ -51,7 +48,6 @@ class Engine:
         self._working = asyncio.Lock()
         self._last_poll_at: Instant | None = None
         self._last_lost_at: float | None = None
-        self._is_store_reachable = True
         self._lag_told_at = 0.0
         self._background: asyncio.Task[None] | None = None
         self._errands: set[asyncio.Task[None]] = set()
@@ -60,7 +56,7 @@ class Engine:
 
     async def start(self) -> None:
         """Begin the work that goes on beside polls: leading, heartbeats, the boundary in force."""
-        self._background = asyncio.create_task(self._look_after(), name="engine")
+        self._background = asyncio.create_task(self._look_after(), name="caretaker")
 
     async def stop(self) -> None:
         """Publish what is stored, and let go of everything."""
@@ -145,7 +141,7 @@ class Engine:
             generation=self._generation,
             lanes={lane: holder.condition for lane, holder in self._holders.items()},
             reasons={lane: holder.reason for lane, holder in self._holders.items() if holder.reason},
-            is_store_reachable=self._is_store_reachable,
+            is_store_reachable=self._caretaker.is_store_reachable,
             last_poll_at=self._last_poll_at,
         )
 
@@ -154,7 +150,7 @@ class Engine:
         if self._is_revoked:
             return
         now = time.monotonic()
-        if self._last_lost_at is not None and LOSSES_WITHIN_S > now - self._last_lost_at > BOARD_EVERY_S:
+        if self._last_lost_at is not None and LOSSES_WITHIN_S > now - self._last_lost_at > ONE_REBALANCE_S:
             self._end(OwnershipError(f"lane {lane} was lost twice within {LOSSES_WITHIN_S:.0f} s to another owner"))
             return
         self._last_lost_at = now
@@ -172,6 +168,12 @@ class Engine:
         try:
             await holder.keep()
         except SegmenterError as error:
+            self._end(error)
+
+    async def _look_after(self) -> None:
+        try:
+            await self._caretaker.run()
+        except Exception as error:  # noqa: BLE001  # the top of a task: our own bug must not go unseen
             self._end(error)
 
     def _end(self, error: Exception) -> None:
@@ -227,57 +229,6 @@ class Engine:
             age = (now - read[-1].timestamp * MILLISECOND) / SECOND if unread and read else 0.0
             self._recorder.lag(topic, partition, records=unread, age_s=max(0.0, age))
 
-    async def _look_after(self) -> None:
-        """Once a second: lead, offer the boundary in force to all lanes, report; now and then a heartbeat."""
-        leader: tuple[str, Leader] | None = None
-        beaten_at = time.monotonic()
-        while True:
-            try:
-                leader = await self._lead(leader)
-                await self._offer_boundary()
-                if time.monotonic() - beaten_at >= HEARTBEAT_EVERY_S:
-                    beaten_at = time.monotonic()
-                    await self._beat()
-                self._is_store_reachable = True
-            except TransientError as error:
-                self._is_store_reachable = False
-                log.warning("store_unreachable", extra={"reason": str(error)})
-            except OwnershipError as error:
-                log.warning("not_leading", extra={"reason": str(error)})
-            self._tell_conditions()
-            await asyncio.sleep(BOARD_EVERY_S)
-
-    async def _lead(self, leader: tuple[str, Leader] | None) -> tuple[str, Leader] | None:
-        """Hold a round while lane 0 is ours."""
-        holder = self._holders.get(0)
-        lane = None if holder is None else holder.lane
-        if lane is None:
-            return None
-        owner = str(lane.token)
-        if leader is None or leader[0] != owner:
-            rule = self._terms.rulebook.value
-            leader = owner, Leader(self._board, lane.token, self._terms.partitions, rule, self._recorder)
-        await leader[1].round()
-        return leader
-
-    async def _offer_boundary(self) -> None:
-        if not self._holders:
-            return
-        boundary = await self._board.boundary()
-        for holder in self._holders.values():
-            holder.offered = boundary
-
-    async def _beat(self) -> None:
-        for lane, holder in list(self._holders.items()):
-            if holder.lane is not None:
-                await self._workshop.services.store.heartbeat(lane, holder.lane.token)
-
-    def _tell_conditions(self) -> None:
-        self._recorder.lanes(Counter(_shown(holder) for holder in self._holders.values()))
-        for lane, holder in self._holders.items():
-            if holder.lane is not None:
-                self._recorder.sizes(lane, holder.lane.state.sizes)
-
 
 def _continued(poll: Poll, wanted: Mapping[Place, int]) -> Poll:
     """Return a poll without the partitions that were read from another offset than the one wanted by now.
@@ -291,14 +242,3 @@ def _continued(poll: Poll, wanted: Mapping[Place, int]) -> Poll:
     records = {place: read for place, read in poll.records.items() if place not in stale}
     evidence = {place: seen for place, seen in poll.evidence.items() if place not in stale}
     return Poll(poll.generation, records, evidence, poll.begun)
-
-
-def _shown(holder: LaneHolder) -> Shown:
-    """Return a lane's condition as the metrics name it."""
-    if holder.condition is LaneCondition.STOPPED:
-        return "stopped"
-    if holder.lane is None:
-        return "takeover"
-    if not holder.intake():
-        return "full"
-    return "live" if holder.lane.state.notes.is_live else "behind"
