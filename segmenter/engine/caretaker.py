@@ -1,0 +1,95 @@
+"""What goes on beside the polls, once a second: leading, the boundary on offer, heartbeats, and the state of lanes told."""
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Mapping
+
+from segmenter.engine.holder import LaneHolder
+from segmenter.engine.intake import LaneCondition
+from segmenter.engine.leader import Leader
+from segmenter.engine.workshop import Workshop
+from segmenter.errors import OwnershipError, TransientError
+from segmenter.ports import GlobalBoard
+from segmenter.ports import LaneCondition as Shown
+
+ROUND_EVERY_S = 1.0
+HEARTBEAT_EVERY_S = 60.0
+
+log = logging.getLogger(__name__)
+
+
+class Caretaker:
+    """Looks after the lanes that this worker holds; `holders` is the engine's own mapping."""
+
+    def __init__(self, workshop: Workshop, board: GlobalBoard, holders: Mapping[int, LaneHolder]) -> None:
+        self.is_store_reachable = True
+        self._workshop = workshop
+        self._board = board
+        self._holders = holders
+        self._leader: tuple[str, Leader] | None = None
+        self._beaten_at = time.monotonic()
+
+    async def run(self) -> None:
+        """Go round until cancelled. A store that is away, or a lane that is lost, is for the next round."""
+        while True:
+            try:
+                await self._lead()
+                await self._offer_boundary()
+                await self._beat()
+                self.is_store_reachable = True
+            except TransientError as error:
+                self.is_store_reachable = False
+                log.warning("store_unreachable", extra={"reason": str(error)})
+            except OwnershipError as error:
+                log.warning("not_leading", extra={"reason": str(error)})
+            self._tell()
+            await asyncio.sleep(ROUND_EVERY_S)
+
+    async def _lead(self) -> None:
+        """Hold a round while lane 0 is ours."""
+        holder = self._holders.get(0)
+        lane = None if holder is None else holder.lane
+        if lane is None:
+            self._leader = None
+            return
+        owner, terms = str(lane.token), self._workshop.terms
+        if self._leader is None or self._leader[0] != owner:
+            recorder = self._workshop.services.recorder
+            leader = Leader(self._board, lane.token, terms.partitions, terms.rulebook.value, recorder)
+            self._leader = owner, leader
+        await self._leader[1].round()
+
+    async def _offer_boundary(self) -> None:
+        if not self._holders:
+            return
+        boundary = await self._board.boundary()
+        for holder in self._holders.values():
+            holder.offered = boundary
+
+    async def _beat(self) -> None:
+        if time.monotonic() - self._beaten_at < HEARTBEAT_EVERY_S:
+            return
+        self._beaten_at = time.monotonic()
+        for lane, holder in list(self._holders.items()):
+            if holder.lane is not None:
+                await self._workshop.services.store.heartbeat(lane, holder.lane.token)
+
+    def _tell(self) -> None:
+        recorder = self._workshop.services.recorder
+        recorder.lanes(Counter(_shown(holder) for holder in self._holders.values()))
+        for lane, holder in self._holders.items():
+            if holder.lane is not None:
+                recorder.sizes(lane, holder.lane.state.sizes)
+
+
+def _shown(holder: LaneHolder) -> Shown:
+    """Return a lane's condition as the metrics name it."""
+    if holder.condition is LaneCondition.STOPPED:
+        return "stopped"
+    if holder.lane is None:
+        return "takeover"
+    if not holder.intake():
+        return "full"
+    return "live" if holder.lane.state.notes.is_live else "behind"
