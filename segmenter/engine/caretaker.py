@@ -1,4 +1,4 @@
-"""What goes on beside the polls, once a second: leading, the boundary on offer, heartbeats, and the state of lanes told."""
+"""What goes on beside the polls, once a second: leading, the boundary on offer, heartbeats, the state of lanes."""
 
 import asyncio
 import logging
