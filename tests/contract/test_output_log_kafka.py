@@ -12,7 +12,7 @@ from segmenter.adapters.fence import LAST_EPOCH, Claim, Fence, Identity
 from segmenter.adapters.kafka_log import KafkaOutputLog
 from segmenter.adapters.kafka_wire import Partition, Wire
 from segmenter.embedded.kafka import EmbeddedKafka
-from segmenter.errors import TransientError
+from segmenter.errors import FencedError, TransientError
 from segmenter.ports import LaneLog, OutboxEntry, Output
 from tests.bench.kafka import KafkaCluster
 from tests.contract.lane_entries import PARTITIONS, entries, numbers
@@ -107,6 +107,30 @@ async def test_no_identity_is_held_whose_epoch_has_almost_run_out(wire: Wire) ->
     claim = await NearTheEnd(wire, "app-1", []).claim()
 
     assert claim.held == Identity(8, 1)
+
+
+@pytest.mark.slow
+async def test_every_older_owner_is_refused_also_while_the_producer_id_changes(
+    log: KafkaOutputLog, topics: Topics
+) -> None:
+    fence = log.fence(LANE, partitions(topics))
+    while (await fence.initialise()).epoch < LAST_EPOCH - 5:
+        pass
+    producer_ids = []
+    older: LaneLog | None = None
+    for number in range(1, 7):
+        owner = await opened(log)
+        await owner.send(entries(CHANGES, number, number))
+        producer_ids.append(owner.producer_id)
+        if older is not None:
+            with pytest.raises(FencedError):
+                await older.send(entries(CHANGES, 99, 99))
+            await older.close()
+        older = owner
+
+    assert len(set(producer_ids)) == 2
+    await owner.close()
+    assert (await (await log.take_over(LANE)).tails())[CHANGES].lane_seq == 6
 
 
 async def test_a_record_the_broker_refuses_becomes_a_stub_under_its_number(log: KafkaOutputLog) -> None:
