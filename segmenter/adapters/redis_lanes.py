@@ -30,7 +30,7 @@ from segmenter.adapters.redis_scripts import ACKNOWLEDGE, ACQUIRE, COMMIT, EARLI
 from segmenter.adapters.redis_state import pack_outputs, unpack_state, unpack_token
 from segmenter.domain.instants import DAY, SECOND, Instant
 from segmenter.domain.profile import Profile
-from segmenter.errors import InvariantError
+from segmenter.errors import InvariantError, TransientError
 from segmenter.ports import (
     Commit,
     Due,
@@ -118,7 +118,7 @@ class RedisLaneStore:
             names_by_bucket: dict[int, list[bytes]] = defaultdict(list)
             for name in names:
                 names_by_bucket[bucket_of_customer(name, buckets)].append(name)
-            found, *values = await self._read_buckets(self._keys(lane), names_by_bucket)
+            *values, found = await self._read_buckets(self._keys(lane), names_by_bucket)
             if found is None or int(found) == buckets:
                 break
             self._buckets_by_lane[lane] = int(found)
@@ -130,9 +130,10 @@ class RedisLaneStore:
     async def _read_buckets(self, keys: LaneKeys, names_by_bucket: Mapping[int, list[bytes]]) -> list[Any]:
         async def read() -> list[Any]:
             async with self._client.pipeline(transaction=False) as pipeline:
-                pipeline.hget(keys.lane, "buckets")
                 for bucket, names in names_by_bucket.items():
                     pipeline.hmget(f"{keys.profiles}{bucket}", names)
+                # Read last: what is still true now was true for all reads before.
+                pipeline.hget(keys.lane, "buckets")
                 return await pipeline.execute()
 
         return await retried(self._client, read)
@@ -150,9 +151,8 @@ class RedisLaneStore:
         _, version, missing, customers, buckets = reply
         if missing:
             raise InvariantError(f"lane {lane} lacked {missing} of the places that commit {int(version)} moved from")
-        missing_buckets = customers // CUSTOMERS_A_BUCKET - buckets
-        for added in range(min(missing_buckets, BUCKETS_ADDED_A_COMMIT)):
-            await self._grow(lane, commit.token, buckets + added)
+        if customers > buckets * CUSTOMERS_A_BUCKET:
+            await self._grow(lane, commit.token, buckets, customers // CUSTOMERS_A_BUCKET)
         return Stored(int(version))
 
     async def _commit_once(self, commit: Commit) -> list[Any] | None:
@@ -171,18 +171,22 @@ class RedisLaneStore:
             case _:
                 return reply
 
-    async def _grow(self, lane: int, token: Token, buckets: int) -> None:
-        """Add a bucket. When that does not work now, the next commit tries again."""
+    async def _grow(self, lane: int, token: Token, buckets: int, wanted: int) -> None:
+        """Add buckets. The commit is stored already, so trouble is left to the next one."""
+        try:
+            for before in range(buckets, min(wanted, buckets + BUCKETS_ADDED_A_COMMIT)):
+                await self._add_bucket(lane, token, before)
+        except TransientError as error:
+            log.warning("lane_not_grown", extra={"lane": lane, "buckets": buckets, "error": str(error)})
+
+    async def _add_bucket(self, lane: int, token: Token, buckets: int) -> None:
         keys = self._keys(lane)
         halved, added = (f"{keys.profiles}{bucket}" for bucket in (halved_bucket(buckets), buckets))
         names = await ask(self._client, "HKEYS", halved)
         moving = [name for name in names if bucket_of_customer(name, buckets + 1) == buckets]
-        try:
-            args: list[bytes | str | int] = [str(token), buckets, buckets + 1, *moving]
-            if await GROW.run(self._client, [keys.lane, halved, added], args):
-                self._buckets_by_lane[lane] = buckets + 1
-        except FullError:
-            log.warning("lane_not_grown", extra={"lane": lane, "buckets": buckets})
+        args: list[bytes | str | int] = [str(token), buckets, buckets + 1, *moving]
+        if await GROW.run(self._client, [keys.lane, halved, added], args):
+            self._buckets_by_lane[lane] = buckets + 1
 
     async def due(self, lane: int, up_to: Instant, limit: int) -> list[Due]:
         """Return the earliest deadlines ≤ `up_to`, by (time, customer)."""

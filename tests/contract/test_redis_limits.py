@@ -139,6 +139,24 @@ async def test_a_commit_made_for_fewer_buckets_is_made_again(client: Redis, name
     assert await owner.lanes.load(0, ["c", "d", "e"]) == [profile("c"), profile("d"), profile("e")]
 
 
+async def test_a_load_beside_growing_commits_finds_everyone(client: Redis, namespace: str, owner: Owner) -> None:
+    everyone = [f"c{n}" for n in range(3_000)]
+    await owner.write(*(profile(customer) for customer in everyone))
+    reader = RedisLaneStore(client, namespace)
+    await client.hset(LaneKeys(namespace, 0).lane, "customers", str(200 * CUSTOMERS_A_BUCKET))
+
+    async def grow() -> None:
+        for _ in range(12):
+            await owner.write(profile("c0"))
+
+    async with asyncio.TaskGroup() as group:
+        growing = group.create_task(grow(), name="grow")
+        while not growing.done():
+            assert None not in await reader.load(0, everyone)
+
+    assert int(await client.hget(LaneKeys(namespace, 0).lane, "buckets") or 0) == 64 + 12 * 4
+
+
 def test_one_bucket_more_moves_customers_only_into_it() -> None:
     names = [b"c%d" % n for n in range(5_000)]
     for buckets in range(64, 300):
