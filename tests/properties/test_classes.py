@@ -107,9 +107,7 @@ def test_at_rest_every_class_is_that_of_a_full_sort(days: Days, rules: Rules) ->
             market.now = at
             await market.rest()
             expected = classes_at(by_customer(days.events()), moment_of(at), rules.terms)
-            # Until somebody is ranked there is nothing to be compared with, and so no class.
-            if market.lanes[0].state.notes.boundary is not None:
-                assert classes_of(await market.profiles()) == expected
+            assert classes_of(await market.profiles()) == expected
 
     asyncio.run(play())
 
