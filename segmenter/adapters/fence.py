@@ -81,6 +81,11 @@ class Claim(NamedTuple):
         """Nobody came between."""
         return self.held == (self.marker.producer_id, self.marker.epoch + 1)
 
+    @property
+    def is_near_the_end(self) -> bool:
+        """The producer id is about to be left, or was left just now."""
+        return max(self.marker.epoch, self.held.epoch) >= LAST_EPOCH
+
 
 class Fence:
     """One transactional id and the partitions it guards."""
@@ -97,22 +102,21 @@ class Fence:
         the lane is still yours before you try again, or you displace its owner.
         """
         claim = await self.claim_once()
-        while claim is not None and claim.held.epoch >= LAST_EPOCH:
+        while claim is not None and claim.is_near_the_end:
             claim = await self.claim_once()
-        if claim is None:
+        if claim is None or not claim.is_unbroken:
             raise TransientError(f"{self._id}: another owner came between")
         return claim
 
     async def claim_once(self) -> "Claim | None":
-        """Do (a) and (b) once; None where another claimant came between."""
+        """Do (a) and (b) once; None where the broker refused it for a newer claimant."""
         try:
             marked = await self.within("initialising", self.initialise())
             await self.within("marking", self.mark(marked))
             held = await self.within("initialising again", self.initialise())
         except _OVERTAKEN:
             return None
-        claim = Claim(marked, held)
-        return claim if claim.is_unbroken else None
+        return Claim(marked, held)
 
     async def initialise(self) -> Identity:
         """Return the next identity of this id, when everything written under the one before is settled."""

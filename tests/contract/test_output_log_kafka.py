@@ -79,14 +79,15 @@ async def test_a_fence_in_the_midst_of_which_another_owner_came_is_none(
     log: KafkaOutputLog, wire: Wire, topics: Topics, unique: Callable[[str], str]
 ) -> None:
     stalled = StallingFence(wire, f"{unique('app')}-{LANE}", partitions(topics))
-    claiming = asyncio.create_task(stalled.claim_once())
+    claiming = asyncio.create_task(stalled.claim())
     await stalled.is_marked.wait()
     owner = await opened(log)
     await owner.send(entries(CHANGES, 1, 5))
 
     stalled.woken.set()
 
-    assert await claiming is None
+    with pytest.raises(TransientError, match="came between"):
+        await claiming
     await owner.send(entries(CHANGES, 6, 10))
     assert (await owner.tails())[CHANGES].lane_seq == 10
     await owner.close()
