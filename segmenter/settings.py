@@ -181,7 +181,7 @@ class Settings(_Section):
     )
 
     batch_size: WholeNumber = Field(
-        default=4_000, ge=1, le=8_000, description="Events of one lane that are stored with one write, at most."
+        default=1_500, ge=1, le=8_000, description="Events of one lane that are stored with one write, at most."
     )
     outbox_bytes: Annotated[ByteSize, Expected("a size in bytes", "64MiB")] = Field(
         default=ByteSize(64 * 1024 * 1024),

@@ -26,9 +26,10 @@ class Terms:
     behind_after: Span = 5 * MINUTE
     announce_from: Instant | None = None
     announce_horizon: Span = DAY
-    events_per_commit: int = 4_000
-    ticks_per_commit: int = 2_000
-    sweep_per_commit: int = 1_000
+    # Redis answers nobody else meanwhile: 1,500 events of the usual mix, or 700 deadlines, take its script about 5 ms.
+    events_per_commit: int = 1_500
+    ticks_per_commit: int = 700
+    sweep_per_commit: int = 700
     outbox_entries: int = 200_000
     outbox_bytes: int = 64 * 1024 * 1024
 
