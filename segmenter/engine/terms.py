@@ -26,7 +26,7 @@ class Terms:
     behind_after: Span = 5 * MINUTE
     announce_from: Instant | None = None
     announce_horizon: Span = DAY
-    # Redis answers nobody else meanwhile: 1,500 events of the usual mix, or 700 deadlines, take its script about 5 ms.
+    # Redis answers nobody else meanwhile: 1,500 events of the usual mix or 700 deadlines take its script 5 ms.
     events_per_commit: int = 1_500
     ticks_per_commit: int = 700
     sweep_per_commit: int = 700

@@ -121,7 +121,7 @@ VALUE_FAULTS = [
         "an instant with its zone, between 1970 and 2200",
         "2026-01-01T00:00:00Z, for example",
     ),
-    ("BATCH_SIZE", "8001", "a whole number from 1 to 8000", "4000, the default"),
+    ("BATCH_SIZE", "8001", "a whole number from 1 to 8000", "1500, the default"),
     ("OUTBOX_BYTES", "3", "a size in bytes from 1MiB to 1GiB", "64MiB, the default"),
     ("OUTBOX_ENTRIES", "10", "a whole number from 1000 to 10000000", "200000, the default"),
     ("WEB_BIND", "8080", "host:port", "127.0.0.1:8080, the default"),
@@ -152,7 +152,7 @@ def test_a_wrong_value_is_told_with_what_is_expected(name: str, found: str, expe
 @pytest.mark.parametrize(
     ("toml", "fault"),
     [
-        ("batch_size = true", "batch_size in segmenter.toml: found 'true', expected a whole number from 1 to 8000; write batch_size = 4000, the default"),
+        ("batch_size = true", "batch_size in segmenter.toml: found 'true', expected a whole number from 1 to 8000; write batch_size = 1500, the default"),
         ("allowed_lateness = 2", "allowed_lateness in segmenter.toml: found '2', expected a duration from 0d to 1d; write allowed_lateness = \"2s\", the default"),
         ("partitons = 4", "segmenter.toml: partitons: no such setting; did you mean partitions?"),
         ("zzz = 4", "segmenter.toml: zzz: no such setting; remove it, docs/settings.md lists all there are"),
