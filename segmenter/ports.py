@@ -19,6 +19,9 @@ from segmenter.domain.value import Boundary
 Source: TypeAlias = str
 """A source partition as text: `orders/3`."""
 
+WATERMARK: Source = "watermark"
+"""Stands beside the sources where it is told how far a lane has come: its value is an instant."""
+
 Stage: TypeAlias = Literal["decode", "load", "step", "commit", "relay"]
 TakeoverOutcome: TypeAlias = Literal["done", "lost", "timed_out", "failed"]
 LaneCondition: TypeAlias = Literal["takeover", "behind", "live", "full", "stopped"]
@@ -77,7 +80,7 @@ class Body(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoggedChange:
-    """A change-set as read back from our own log: what it left announced, and how far its lane had read."""
+    """A change-set as read back from our own log: what it left announced, and how far its lane had come."""
 
     customer: str
     life: int
@@ -92,7 +95,7 @@ class Encoder(Protocol):
     def change_record(
         self, said: ChangeSet, *, recorded_at: Instant, revision: int, backfill: bool, upto: Mapping[Source, int]
     ) -> Body:
-        """Return a change-set as a record; `upto` are the positions of the commit that stores it."""
+        """Return a change-set as a record; `upto` are positions and watermark of the commit that stores it."""
         ...
 
     def membership_record(self, membership: Membership) -> Body:
@@ -182,7 +185,7 @@ class LaneNotes:
     announce_from: Instant | None = None
     """When the first start had caught up; what was recorded before is history. None: it has not yet."""
     recover_upto: Mapping[Source, int] = field(default_factory=dict)
-    """After a rewind: held customers are released when every source is read up to here."""
+    """After a rewind: held customers are released when the lane has come up to here; empty where none is held."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

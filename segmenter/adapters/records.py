@@ -46,7 +46,7 @@ class JsonEncoder:
     def change_record(
         self, said: ChangeSet, *, recorded_at: Instant, revision: int, backfill: bool, upto: Mapping[Source, int]
     ) -> Body:
-        """Return a change-set as a record; `upto` are the positions of the commit that stores it."""
+        """Return a change-set as a record; `upto` are positions and watermark of the commit that stores it."""
         change_id, effective_at = said.change_id, _written(said.effective_at)
         value: ChangeValue = {
             "change_id": change_id,

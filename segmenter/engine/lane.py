@@ -19,6 +19,7 @@ from segmenter.engine.sweep import sweep_for, walked
 from segmenter.engine.terms import Terms
 from segmenter.errors import OwnershipError
 from segmenter.ports import (
+    WATERMARK,
     Commit,
     Decoded,
     Encoder,
@@ -62,7 +63,7 @@ class _Work:
     swept: list[tuple[int, str]] = field(default_factory=list)
     released: list[str] = field(default_factory=list)
     is_passed: bool = False
-    """Every source is read up to where the log had come before a rewind."""
+    """The lane has come to where it was before a rewind, and may release whom it holds."""
 
     def customers(self) -> list[str]:
         """Return whose profiles are needed."""
@@ -149,9 +150,9 @@ class Lane:
         return work
 
     def _has_passed(self, reading: Reading, notes: LaneNotes) -> bool:
-        """Tell whether every source is read up to where the log had come before the rewind."""
-        reached = {**self.state.positions, **reading.positions}
-        return all(reached.get(source, 0) >= offset for source, offset in notes.recover_upto.items())
+        """Tell whether the lane has come to where it was before the rewind, in every source it still has."""
+        reached = {**self.state.positions, **reading.positions, WATERMARK: notes.watermark}
+        return all(reached[s] >= offset for s, offset in notes.recover_upto.items() if s in reached)
 
     def _is_worth_a_commit(self, reading: Reading, work: _Work, notes: LaneNotes) -> bool:
         before = self.state.notes
@@ -171,7 +172,7 @@ class Lane:
         outbox = Outbox(self.state.next_seq, self.state.next_page)
         batch = Batch(self._terms, notes.boundary, outbox, self._services.encoder, self._services.recorder)
         batch.announce_from, batch.recorded_at = notes.announce_from, now
-        batch.upto = {**self.state.positions, **reading.positions}
+        batch.upto = {**self.state.positions, **reading.positions, WATERMARK: notes.watermark}
         customers = batch.missing([*(decoded.customer for decoded, _ in reading.arrivals), *work.customers()])
         if customers:
             started = time.perf_counter()

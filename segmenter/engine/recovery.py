@@ -4,12 +4,13 @@ Their values and sequences become *announced* for their customers. These are hel
 until the lane has read past the point at which the records were made; then one set tells what differs.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from segmenter.domain.profile import Profile
 from segmenter.engine.relay import Reconciliation
 from segmenter.ports import (
+    WATERMARK,
     Encoder,
     LaneState,
     LaneStore,
@@ -29,14 +30,15 @@ class Recovery:
         self._encoder = encoder
 
     async def reconcile(self, state: LaneState, beyond: Mapping[Output, Sequence[LoggedRecord]]) -> Reconciliation:
-        """Return the profiles to hold, given the records of each output that the store does not know."""
-        changes = [
-            change
-            for record in beyond.get(Output.CHANGES, ())
-            if record.value is not None
-            and (change := self._encoder.read_change(record.value, record.headers)) is not None
-        ]
-        by_customer: dict[str, list[LoggedChange]] = {}
+        """Return the profiles to hold, given the records of each output that the store does not know.
+
+        Who only has a newer membership there moved silently. He is held too, for his release writes where he is
+        now: else a compacted topic would show for ever where he was before the store was put back.
+        """
+        changes = list(self._changes(beyond.get(Output.CHANGES, ())))
+        by_customer: dict[str, list[LoggedChange]] = {
+            record.key.decode(): [] for record in beyond.get(Output.MEMBERSHIPS, ()) if record.key is not None
+        }
         for change in changes:
             by_customer.setdefault(change.customer, []).append(change)
         customers = list(by_customer)
@@ -50,9 +52,15 @@ class Recovery:
             )
             for customer, profile in zip(customers, profiles, strict=True)
         ]
-        upto = _furthest([state.notes.recover_upto, *(change.upto for change in changes)])
-        notes = replace(state.notes, recover_upto=upto)
-        return Reconciliation(profiles=writes, hold=customers, notes=notes)
+        come_to = {WATERMARK: state.notes.watermark}
+        upto = _furthest([state.notes.recover_upto, come_to, *(change.upto for change in changes)])
+        return Reconciliation(profiles=writes, hold=customers, notes=replace(state.notes, recover_upto=upto))
+
+    def _changes(self, records: Iterable[LoggedRecord]) -> Iterator[LoggedChange]:
+        for record in records:
+            change = None if record.value is None else self._encoder.read_change(record.value, record.headers)
+            if change is not None:
+                yield change
 
 
 def _held(profile: Profile, changes: Sequence[LoggedChange]) -> Profile:
