@@ -93,6 +93,8 @@ def simulate(options: SimulationOptions, settings: Settings, progress: Progress)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         fault = f"{options.events}: is no gzip file or is cut off ({error}); pack it again"
         raise ConfigurationError([fault]) from error
+    except BrokenPipeError:
+        raise  # whoever reads our output has seen enough
     except OSError as error:
         fault = f"{error.filename or options.events}: {error.strerror}; name files that can be read and written"
         raise ConfigurationError([fault]) from error

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# A shop's first day, worked off without any server: check the rules, then see who moves and why.
+set -euo pipefail
+cd "$(dirname "$0")"
+segmenter=${SEGMENTER:-../.venv/bin/segmenter}
+
+for rulebook in rulebooks/*.yaml; do
+  "$segmenter" rulebook check "$rulebook"
+done
+"$segmenter" simulate events/first-day.jsonl --rulebook rulebooks/small-shop.yaml --until 2026-12-31T00:00:00Z
+"$segmenter" simulate events/first-day.jsonl --rulebook rulebooks/small-shop.yaml --changes - | head -n 3
