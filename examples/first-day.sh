@@ -8,4 +8,4 @@ for rulebook in rulebooks/*.yaml; do
   "$segmenter" rulebook check "$rulebook"
 done
 "$segmenter" simulate events/first-day.jsonl --rulebook rulebooks/small-shop.yaml --until 2026-12-31T00:00:00Z
-"$segmenter" simulate events/first-day.jsonl --rulebook rulebooks/small-shop.yaml --changes - | head -n 3
+"$segmenter" simulate events/first-day.jsonl --rulebook rulebooks/small-shop.yaml --changes - | sed -n 1,3p

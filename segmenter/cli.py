@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -53,9 +52,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         app(args=arguments)
     except asyncio.CancelledError:
         _fail("interrupted", ExitCode.INTERRUPTED)
-    except BrokenPipeError:
-        # `| head` has seen enough; Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:  # noqa: BLE001 - the top of the process: a user gets a sentence
         _fail(*failure_of(error))
 
@@ -70,6 +66,8 @@ def failure_of(error: Exception) -> tuple[str, ExitCode]:
     match error:
         case ConfigurationError():
             return "\n".join(error.faults), ExitCode.WRONG_USE
+        case BrokenPipeError():
+            return "", ExitCode.FAULTS
         case TransientError() | ConnectionError():
             return str(error), ExitCode.UNREACHABLE
         case SegmenterError():
