@@ -34,6 +34,7 @@ from segmenter.ports import (
     Token,
 )
 
+FOREVER: Instant = 2**62
 STORED_EVERY: Instant = SECOND
 """An idle lane stores its watermark this often: leader and successor read it."""
 
@@ -88,6 +89,8 @@ class Lane:
         self._terms = terms
         self._services = services
         self._publish = publish
+        if state.notes.boundary is not None:
+            services.recorder.boundary_adopted(state.lane, state.notes.boundary.number)
         self._next_due: Instant | None = 0
 
     async def advance(self, reading: Reading, watermark: Instant, now: Instant) -> None:
@@ -102,7 +105,7 @@ class Lane:
             return
         batch = await self._load(reading, work, notes, now)
         started = time.perf_counter()
-        self._step_arrivals(batch, reading, self._settles_freely(now))
+        self._step_arrivals(batch, reading, FOREVER if self.is_live_at(now) else notes.watermark)
         notes = self._step_work(batch, work, notes, now)
         for record, rejection in reading.rejected:
             batch.reject(record, rejection)
@@ -120,6 +123,14 @@ class Lane:
         await self._commit(Commit(lane=self.state.lane, token=self.token, version=self.state.version, notes=notes))
         self.has_more = self.has_more or sweep is not None
         self._services.recorder.boundary_adopted(self.state.lane, boundary.number)
+
+    def is_live_at(self, now: Instant) -> bool:
+        """Tell whether the lane was live when it was last stored, and still is.
+
+        A worker that was stopped for an hour wakes up with a lane that was live when it fell asleep.
+        """
+        notes = self.state.notes
+        return notes.is_live and now - notes.watermark - self._terms.greatest_lateness <= self._terms.behind_after
 
     def _notes(self, watermark: Instant, now: Instant) -> LaneNotes:
         """Return the notes at this watermark: is the lane live, and has the first start caught up?"""
@@ -180,16 +191,12 @@ class Lane:
             self._services.recorder.spent("load", time.perf_counter() - started)
         return batch
 
-    def _settles_freely(self, now: Instant) -> bool:
-        """Tell whether an event may settle its profile beyond the watermark: the lane was live, and still is.
+    def _step_arrivals(self, batch: Batch, reading: Reading, settle_limit: Instant) -> None:
+        """Step every event, in the order of their own times; equal times by event id.
 
-        A worker that was stopped for an hour wakes up with a lane that was live when it fell asleep.
+        In a lane that is behind, the limit is the watermark that this commit stores: all before it is read, and stands
+        in this order.
         """
-        notes = self.state.notes
-        return notes.is_live and now - notes.watermark - self._terms.greatest_lateness <= self._terms.behind_after
-
-    def _step_arrivals(self, batch: Batch, reading: Reading, settles_freely: bool) -> None:
-        """Step every event, in the order of their own times; equal times by event id."""
         notes, recorder = self.state.notes, self._services.recorder
         for decoded, record in sorted(reading.arrivals, key=_time_and_id):
             at = decoded.at
@@ -197,7 +204,7 @@ class Lane:
                 event=decoded.event,
                 at=at,
                 event_id=decoded.event_id,
-                settle_to=at if settles_freely else min(at, notes.watermark),
+                settle_to=min(at, settle_limit),
                 watermark=notes.watermark,
                 place=place_of(record),
             )
