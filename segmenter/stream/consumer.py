@@ -6,7 +6,7 @@ two polls at a time; and never a poll of another generation of the group than th
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from typing import assert_never
 
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
@@ -16,10 +16,10 @@ from mode import Service
 
 from segmenter.engine.intake import Place, Poll
 from segmenter.errors import ConfigurationError, TransientError
+from segmenter.stream.assignments import Assignments
 from segmenter.stream.binding import Binding
 from segmenter.stream.consumer_thread import BatchConsumerThread
 from segmenter.stream.handoff import Dropped, Failed, Handoff, Outcome, Taken
-from segmenter.stream.ownership import NO_GENERATION
 from segmenter.stream.partition_counts import count_faults
 from segmenter.stream.position_mirror import PositionMirror
 from segmenter.stream.source_reader import Gathered, text_of
@@ -46,6 +46,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust is not type
         self._polling = asyncio.Lock()
         self._rebalancing = asyncio.Lock()
         super().__init__(transport, *args, **kwargs)
+        self._assignments = Assignments(self.binding)
         self.mirror = PositionMirror(self.binding, self.reader_thread)
         self.binding.ownership.rejoin_by(self.reader_thread.rejoin)
 
@@ -61,6 +62,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust is not type
     async def halt(self) -> None:
         """Give the engine nothing more; return when it is done with what it has in hand."""
         self._is_halted = True
+        await self._assignments.forget()
         async with self._polling, self._rebalancing:
             pass
 
@@ -83,6 +85,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust is not type
 
     async def _poll_once(self) -> None:
         async with self._polling:
+            await self._assignments.settled()
             if not self._is_halted:
                 await self._poll_and_hand_over()
 
@@ -173,16 +176,12 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust is not type
         """Let the engine end its work, then let Faust suspend its streams."""
         self.stop_flow()
         async with self._rebalancing:
-            if self.binding.ownership.generation != NO_GENERATION and not self._is_halted:
-                await self._within_a_third("revoked", self._tell_revoked())
-            self.binding.ownership.lose()
+            if not self._is_halted:
+                try:
+                    await self._assignments.take_away(self.in_flight)
+                except Exception as error:  # noqa: BLE001  # aiokafka would only log it and go on
+                    await self.crash(error)
         await super().on_partitions_revoked(revoked)
-
-    async def _tell_revoked(self) -> None:
-        await self._engine.revoked()
-        if self.in_flight is not None:
-            self.in_flight.take_back()
-            await asyncio.wait([self.in_flight.outcome])
 
     async def on_partitions_assigned(self, assigned: set[Place], generation_id: int = 0) -> None:
         """Tell the engine what is ours now, then let Faust resume its streams."""
@@ -191,28 +190,10 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust is not type
             return
         async with self._rebalancing:
             if not self._is_halted:
-                await self._tell_assigned(generation_id, [(topic, partition) for topic, partition in assigned])
+                self.mirror.forget()
+                places = [(topic, partition) for topic, partition in assigned]
+                await self._assignments.give(generation_id, places)
         await super().on_partitions_assigned(assigned, generation_id)
-
-    async def _tell_assigned(self, generation: int, places: Collection[Place]) -> None:
-        self._observer.rebalanced()
-        self.mirror.forget()
-        self.binding.ownership.gain(generation, places, self.binding.settings.lane_topics)
-        await self._within_a_third("assigned", self._engine.assigned(generation, places))
-
-    async def _within_a_third(self, step: str, work: Awaitable[None]) -> None:
-        """Give the engine a third of the rebalance timeout; the broker removes whoever takes all of it.
-
-        aiokafka only logs what is raised here and goes on, so a bug must stop the worker from here.
-        """
-        budget_s = self.binding.settings.rebalance_timeout_s / 3
-        try:
-            async with asyncio.timeout(budget_s):
-                await work
-        except TimeoutError:
-            log.exception("rebalance_step_too_slow", extra={"step": step, "budget_s": budget_s})
-        except Exception as error:  # noqa: BLE001  # see above
-            await self.crash(error)
 
     def _co_partition_faults(self, assigned: Collection[Place]) -> list[str]:
         """Check what this member knows of the topics; metadata that has not come yet is no fault."""

@@ -14,7 +14,11 @@ class Engine(Protocol):
         ...
 
     async def assigned(self, generation: int, partitions: Collection[Place]) -> None:
-        """Take note of a rebalance. Quick: the group waits; takeovers go on in the background."""
+        """Take note of a rebalance. Quick: the group waits; takeovers go on in the background.
+
+        Called again with the same after TransientError; cancelled when the group rebalances meanwhile. No poll
+        comes before it has returned.
+        """
         ...
 
     async def revoked(self) -> None:

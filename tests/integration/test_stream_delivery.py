@@ -4,7 +4,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -153,6 +153,31 @@ async def test_a_rebalance_in_the_middle_of_a_poll_loses_and_doubles_nothing(
             await until(lambda: two.observed.records > 0 or len(taken_keys(store)) == len(keys))
         slow.take_delay_s = 0
         await until_taken(store, keys)
+
+
+class Slow(RecordingEngine):
+    """Takes longer to be told of an assignment than the group waits, and meets a store that is away."""
+
+    told = 0
+
+    async def assigned(self, generation: int, partitions: Collection[Place]) -> None:
+        self.told += 1
+        if self.told == 1:
+            raise TransientError("the store is away")
+        await asyncio.sleep(4)
+        await super().assigned(generation, partitions)
+
+
+async def test_an_engine_that_learns_slowly_is_told_in_full_before_the_first_poll(
+    settings: StreamSettings, store: Path
+) -> None:
+    keys = await publish(settings, range(100))
+    engine = Slow(store, KafkaSourceLog(settings.bootstrap))
+
+    async with working(settings, engine) as worker:
+        await until_taken(store, keys)
+
+        assert (engine.told, worker.observed.rebalances) == (2, 1)
 
 
 class Refusing(RecordingEngine):
