@@ -87,9 +87,11 @@ class Simulation:
 
     async def _renew_boundary(self) -> None:
         """Hold a leader's round where a ranking moved, and look at everybody whom the new boundary can move."""
-        if self._lane.state.notes.rank_version == self._ranks_at_round:
+        notes = self._lane.state.notes
+        # While lines of an earlier time are still to come the lane is behind, and boundaries are frozen.
+        if not notes.is_live or notes.rank_version == self._ranks_at_round:
             return
-        self._ranks_at_round = self._lane.state.notes.rank_version
+        self._ranks_at_round = notes.rank_version
         boundary = await self._leader.round()
         if boundary is not None:
             await self._lane.adopt(boundary)

@@ -19,6 +19,8 @@ from segmenter.observability import Metrics
 from segmenter.ports import Body, Decoded, Headers, LoggedChange, OutboxPage, Record, Refused, Source, Token
 
 OWNER = Token(1, "market")
+# Metrics are slow to make, and nobody reads them here.
+RECORDER = Metrics()
 
 
 @dataclass(slots=True)
@@ -69,7 +71,7 @@ class Market:
         self.listener = Listener()
         self.now: Instant = 0
         self._store = MemoryStore(lanes)
-        self._services = Services(store=self._store.lanes, encoder=self.listener, recorder=Metrics())
+        self._services = Services(store=self._store.lanes, encoder=self.listener, recorder=RECORDER)
         self._leader = Leader(self._store.board, OWNER, lanes, rulebook.value, self._services.recorder)
         self._customers: dict[str, int] = {}
         self.lanes: list[Lane] = []
