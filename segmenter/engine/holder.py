@@ -147,7 +147,7 @@ class LaneHolder:
         if hold is None or hold.relay.is_full:
             return
         try:
-            await self._adopt(hold)
+            await self._adopt(hold, now)
             await self._work(hold, records, evidence, now)
         except (TransientError, OwnershipError, InvariantError) as error:
             _break(hold, error)
@@ -187,10 +187,10 @@ class LaneHolder:
             elif source not in hold.lane.state.positions:
                 reading.positions.setdefault(source, hold.positions[place])
 
-    async def _adopt(self, hold: _Hold) -> None:
-        """Adopt the boundary on offer, once the lane is live and where it differs."""
+    async def _adopt(self, hold: _Hold, now: Instant) -> None:
+        """Adopt the boundary on offer, while the lane is live and where it differs."""
         offered, notes = self.offered, hold.lane.state.notes
-        if offered is None or not notes.is_live:
+        if offered is None or not hold.lane.is_live_at(now):
             return
         if notes.boundary is None or offered.content != notes.boundary.content:
             await hold.lane.adopt(offered)

@@ -125,10 +125,7 @@ class Lane:
         self._services.recorder.boundary_adopted(self.state.lane, boundary.number)
 
     def is_live_at(self, now: Instant) -> bool:
-        """Tell whether the lane was live when it was last stored, and still is.
-
-        A worker that was stopped for an hour wakes up with a lane that was live when it fell asleep.
-        """
+        """Tell whether the lane was live when last stored, and still is: its worker may have slept since."""
         notes = self.state.notes
         return notes.is_live and now - notes.watermark - self._terms.greatest_lateness <= self._terms.behind_after
 
@@ -192,11 +189,7 @@ class Lane:
         return batch
 
     def _step_arrivals(self, batch: Batch, reading: Reading, settle_limit: Instant) -> None:
-        """Step every event, in the order of their own times; equal times by event id.
-
-        In a lane that is behind, the limit is the watermark that this commit stores: all before it is read, and stands
-        in this order.
-        """
+        """Step events by their own time and id. All before the watermark of this commit is read: it is a safe limit."""
         notes, recorder = self.state.notes, self._services.recorder
         for decoded, record in sorted(reading.arrivals, key=_time_and_id):
             at = decoded.at
