@@ -189,7 +189,7 @@ class Lane:
         return batch
 
     def _step_arrivals(self, batch: Batch, reading: Reading, settle_limit: Instant) -> None:
-        """Step events by their own time and id. All before the watermark of this commit is read: it is a safe limit."""
+        """Step events by their own time and id. All before the watermark of this commit is read: a safe limit."""
         notes, recorder = self.state.notes, self._services.recorder
         for decoded, record in sorted(reading.arrivals, key=_time_and_id):
             at = decoded.at
