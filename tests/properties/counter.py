@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from segmenter.domain.causes import Arrived, Cause, PeersMoved, Tick, Transition
+from segmenter.domain.causes import Arrived, Cause, Expired, PeersMoved, Tick, Transition
 from segmenter.domain.changes import ChangeSet, Membership
 from segmenter.domain.events import Event, identity_of
 from segmenter.domain.instants import BEGINNING, Instant, instant_of
@@ -25,6 +25,7 @@ class Counter:
         self.profiles: dict[str, Profile] = {}
         self.said: dict[str, list[ChangeSet | Membership]] = {}
         self.watermark: Instant = BEGINNING
+        self.expired: list[Expired] = []
         self._is_behind = is_behind
 
     def play(self, arrangement: Sequence[Event | datetime]) -> None:
@@ -60,6 +61,7 @@ class Counter:
         else:
             self.profiles[customer] = transition.profile
         self.said.setdefault(customer, []).extend(transition.said)
+        self.expired += transition.expired
         return transition
 
     def rest_at(self, moment: datetime) -> None:

@@ -1,14 +1,15 @@
 """What holds for every single step of any history."""
 
 import copy
+from dataclasses import replace
 from datetime import datetime
 
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from segmenter.domain.causes import Arrived, Tick, Verdict
 from segmenter.domain.events import Event, OrderUpdated, identity_of
-from segmenter.domain.instants import Instant, instant_of
+from segmenter.domain.instants import MICROSECOND, Instant, instant_of
 from segmenter.domain.ledger import folded_before, totals_of
 from segmenter.domain.step import step
 from segmenter.domain.value import Boundary
@@ -17,6 +18,7 @@ from tests.properties.comparing import assert_like_model, numbers_of
 from tests.properties.counter import Counter
 from tests.properties.histories import (
     CLOSE,
+    HALF_DAY,
     Arrangement,
     Rules,
     arrivals,
@@ -116,6 +118,26 @@ def test_folding_at_any_time_leaves_the_totals(
         whole = totals_of(profile.ledger, instant_of(now), counts_from, window)
         assert numbers_of(folded) == numbers_of(whole)
         assert (folded.leaves_at, folded.waiting_since) == (whole.leaves_at, whole.waiting_since)
+
+
+@given(tangled, rules(), st.booleans())
+def test_with_a_horizon_every_number_is_that_of_what_was_accepted(
+    arrangement: Arrangement, rules: Rules, is_behind: bool
+) -> None:
+    horizon = 10 * HALF_DAY  # longer than any window: what is folded has left it
+    counter = Counter(replace(rules.rulebook, dedupe_horizon=horizon // MICROSECOND), is_behind=is_behind)
+    accepted: list[Event] = []
+
+    for cause in arrangement:
+        if isinstance(cause, datetime):
+            counter.tick(cause)
+        elif counter.arrive(cause).verdict is not Verdict.REJECTED:
+            accepted.append(cause)
+        # A fact that was given up waiting is out of the ledger, and the model would still count it.
+        assume(not counter.expired)
+        for profile in counter.profiles.values():
+            if profile.is_known:
+                assert_like_model(profile, accepted, rules.terms)
 
 
 def arrived(event: Event, at: Instant) -> Arrived:
