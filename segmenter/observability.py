@@ -124,6 +124,30 @@ class Metrics:
         """The broker refused our producer: a newer owner of the lane exists."""
         self._fenced.inc()
 
+    def polled(self, records: int) -> None:
+        """A poll of all partitions was taken; 0 for one that brought only evidence of time."""
+        self._polls["taken"].inc()
+
+    def poll_dropped(self) -> None:
+        """A poll was thrown away; it is read again."""
+        self._polls["dropped"].inc()
+
+    def reseeked(self, place: tuple[str, int]) -> None:
+        """A partition was put back to where the engine wants it."""
+        self._reseeks.inc()
+
+    def rebalanced(self) -> None:
+        """The group gave this worker its partitions anew."""
+        self._rebalances.inc()
+
+    def fetch_failed(self, error: str) -> None:
+        """The broker answered a fetch with an error, which the log names."""
+        self._fetch_failures.inc()
+
+    def mirror_failed(self) -> None:
+        """Offsets for lag tools could not be committed to Kafka."""
+        self._mirror_failures.inc()
+
     def lanes(self, count_by_condition: Mapping[LaneCondition, int]) -> None:
         """The lanes of this worker are in these conditions."""
         for condition in get_args(LaneCondition):
@@ -165,6 +189,12 @@ class Metrics:
         self._forwarded = self._counter("forwarded", "Records sent home by the repartition stage.")
         self._commits = self._counter("commits", "Batches stored.")
         self._refusals = self._counter("refusals", "Writes a store did not take, by kind.", "kind")
+        polls = self._counter("polls", "Polls of all partitions, by what became of them.", "outcome")
+        self._polls = {outcome: polls.labels(outcome) for outcome in ("taken", "dropped")}
+        self._reseeks = self._counter("reseeks", "Partitions put back to where the engine wants them.")
+        self._rebalances = self._counter("rebalances", "Times the group dealt its partitions out anew.")
+        self._fetch_failures = self._counter("fetch_failures", "Fetches that the broker answered with an error.")
+        self._mirror_failures = self._counter("mirror_failures", "Offsets that could not be shown to lag tools.")
         self._fenced = self._counter("fenced", "Times the broker refused our producer for a newer owner.")
         self._oddities: dict[Oddity, Counter] = {
             "over_refund": self._counter("over_refunds", "Refunds above what was left of their order."),

@@ -24,7 +24,8 @@ LAG_EVERY_S = 1.0
 # One loss right after a rebalance is a race; two in a minute are another process under our name.
 LOSSES_WITHIN_S = 60.0
 ONE_REBALANCE_S = 1.0
-DRAIN_S = 5.0
+# The stream gives all of stopping 10 s, and the drain the greater part of what is left after the last poll.
+DRAIN_S = 3.0
 
 log = logging.getLogger(__name__)
 

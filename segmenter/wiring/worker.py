@@ -123,7 +123,16 @@ async def _engine(settings: Settings, circumstances: Circumstances) -> AsyncIter
             ownership,
         )
         stream = stream_settings_of(settings, is_embedded=circumstances.is_embedded)
-        yield engine, Binding(settings=stream, engine=engine, clock=circumstances.clock, ownership=ownership)
+        yield (
+            engine,
+            Binding(
+                settings=stream,
+                engine=engine,
+                clock=circumstances.clock,
+                ownership=ownership,
+                observer=circumstances.metrics,
+            ),
+        )
 
 
 async def _refuse_unfit(client: Redis, settings: Settings) -> None:
