@@ -7,6 +7,7 @@ until the lane has read past the point at which the records were made; then one 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from segmenter.domain.instants import SECOND, Span
 from segmenter.domain.profile import Profile
 from segmenter.engine.relay import Reconciliation
 from segmenter.ports import (
@@ -20,6 +21,11 @@ from segmenter.ports import (
     ProfileWrite,
     Source,
 )
+
+
+# The boundary went back too. The leader computes it once a second, lanes adopt it within another, then they sweep:
+# who spoke before that would often be told a class that he has left again a second later.
+CLASSED_AFTER: Span = 5 * SECOND
 
 
 class Recovery:
@@ -52,8 +58,9 @@ class Recovery:
             )
             for customer, profile in zip(customers, profiles, strict=True)
         ]
-        come_to = {WATERMARK: state.notes.watermark}
-        upto = _furthest([state.notes.recover_upto, come_to, *(change.upto for change in changes)])
+        come_to = max([state.notes.watermark, *(change.upto.get(WATERMARK, 0) for change in changes)])
+        patience = {WATERMARK: come_to + CLASSED_AFTER}
+        upto = _furthest([state.notes.recover_upto, patience, *(change.upto for change in changes)])
         return Reconciliation(profiles=writes, hold=customers, notes=replace(state.notes, recover_upto=upto))
 
     def _changes(self, records: Iterable[LoggedRecord]) -> Iterator[LoggedChange]:

@@ -10,12 +10,14 @@ import pytest
 from segmenter.adapters.memory import Snapshot
 from segmenter.domain.instants import DAY, MINUTE, SECOND
 from segmenter.domain.rulebook import LifecycleRule, Rulebook, ValueRule
+from segmenter.engine.recovery import CLASSED_AFTER
 from segmenter.engine.terms import Terms
 from segmenter.ports import Output
 from tests.engine.lane_bench import LANE, LaneBench, click, order
 from tests.integration.checker import check_sequences
 
 START = 20_000 * DAY
+PATIENCE = CLASSED_AFTER + 2 * SECOND
 TERMS = Terms(
     rulebook=Rulebook(
         lifecycle=LifecycleRule(inactive_after=10 * MINUTE),
@@ -69,7 +71,7 @@ async def test_what_the_log_has_told_is_not_told_again(bench: LaneBench) -> None
     assert bench.moves("anna") == [None, "new", "repeat"]
 
     await rewind(bench, before)
-    await pass_time(bench, 5 * SECOND)
+    await pass_time(bench, PATIENCE)
 
     assert bench.moves("anna") == [None, "new", "repeat"]
     assert bench.moves("bert") == [None, "new"]
@@ -88,6 +90,7 @@ async def test_a_customer_is_silent_until_the_lane_has_come_where_the_log_was(be
     told = len(bench.told())
 
     await rewind(bench, before)
+    bench.now += PATIENCE
     for _ in range(2):
         await bench.poll({"orders": 1})
         assert await held(bench) == ["anna"]
@@ -109,7 +112,7 @@ async def test_what_differs_is_told_once_as_recovery(bench: LaneBench) -> None:
     cancelled = {**order("anna", 2, bench.now), "type": "order.cancelled", "event_id": "x"}
     del cancelled["amount"], cancelled["currency"]
     bench.broker.put("orders", cancelled)
-    await pass_time(bench, SECOND)
+    await pass_time(bench, PATIENCE)
 
     last = bench.told("anna")[-1]
     assert last["sequence"] == 3
@@ -128,7 +131,7 @@ async def test_time_that_had_come_is_awaited_before_anybody_speaks(bench: LaneBe
     await rewind(bench, before)
     await bench.poll(silent=["clicks"])
     assert await held(bench) == ["anna"]
-    await pass_time(bench, SECOND)
+    await pass_time(bench, PATIENCE)
 
     assert await held(bench) == []
     assert bench.moves("anna") == [None, "new", "inactive"]
@@ -141,7 +144,7 @@ async def test_a_customer_whom_the_store_never_knew_keeps_his_numbers(bench: Lan
     await pass_time(bench, SECOND)
 
     await rewind(bench, before)
-    await pass_time(bench, SECOND)
+    await pass_time(bench, PATIENCE)
     bench.broker.put("orders", order("anna", 2, bench.now))
     await pass_time(bench, SECOND)
 
@@ -182,7 +185,7 @@ async def test_two_rewinds_in_a_row_to_the_same_dump(bench: LaneBench) -> None:
     bench.broker.put("orders", order("bert", 1, bench.now))
     await pass_time(bench, SECOND)
     await rewind(bench, before)
-    await pass_time(bench, SECOND)
+    await pass_time(bench, PATIENCE)
     bench.broker.put("orders", order("bert", 2, bench.now))
     await pass_time(bench, SECOND)
 
@@ -204,7 +207,7 @@ async def test_a_dump_of_the_midst_of_a_recovery_is_recovered_from(bench: LaneBe
     await pass_time(bench, SECOND)
 
     await rewind(bench, second)
-    await pass_time(bench, SECOND)
+    await pass_time(bench, PATIENCE)
 
     assert await held(bench) == []
     assert bench.moves("anna") == [None, "new", "repeat"]
@@ -221,7 +224,7 @@ async def test_another_worker_takes_a_lane_that_was_put_back(bench: LaneBench) -
     bench.store.restore(before)
 
     await bench.take()
-    await pass_time(bench, SECOND)
+    await pass_time(bench, PATIENCE)
 
     assert bench.moves("anna") == [None, "new", "repeat"]
     assert bench.lost == []
@@ -237,7 +240,7 @@ async def test_an_owner_before_the_last_in_the_dump_is_no_newer_owner(bench: Lan
     await pass_time(bench, SECOND)
 
     await rewind(bench, before)
-    await pass_time(bench, SECOND)
+    await pass_time(bench, PATIENCE)
 
     assert bench.lost == []
     assert bench.moves("anna") == [None, "new", "repeat"]
@@ -258,7 +261,7 @@ async def test_a_silent_move_the_store_has_lost_does_not_stay_in_the_memberships
 
     await rewind(bench, before)
     bench.holder.offered = await bench.store.board.boundary()
-    await pass_time(bench, 2 * SECOND)
+    await pass_time(bench, PATIENCE)
 
     (profile,) = await bench.store.lanes.load(LANE, ["c-1"])
     assert profile is not None
@@ -279,7 +282,7 @@ async def test_a_lane_that_was_far_behind_recovers_too(bench: LaneBench) -> None
     await bench.poll({"orders": 5})
 
     await rewind(bench, before)
-    await pass_time(bench, SECOND)
+    await pass_time(bench, PATIENCE)
 
     assert await held(bench) == []
     assert bench.moves("anna") == [None, "new", "repeat", "inactive"]
@@ -295,7 +298,7 @@ async def test_more_held_customers_than_one_commit_releases() -> None:
     await pass_time(bench, SECOND)
 
     await rewind(bench, before)
-    await pass_time(bench, SECOND)
+    await pass_time(bench, PATIENCE)
     await bench.let_go()
 
     assert await held(bench) == []

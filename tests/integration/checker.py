@@ -5,17 +5,22 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import ConsumerRecord
 
+from segmenter.adapters.codec_types import event_validator
+from segmenter.domain.events import Event
 from segmenter.domain.instants import Instant
+from segmenter.domain.profile import Profile
 from segmenter.ports import Output
 from segmenter.settings import Settings
 from segmenter.wiring.simulation import SimulationOptions, simulate
 from tests.oracle.jsonl import JsonEvent, write_jsonl
+from tests.oracle.model import Terms, classes_at, figures_at
 
 Told = dict[str, Any]
 """The value of a record, as JSON has it."""
@@ -144,3 +149,36 @@ def differences(expected: Mapping[tuple[str, int], Told], found: Mapping[tuple[s
     lines += [f"surplus {place}: {found[place]}" for place in sorted(found.keys() - expected.keys())]
     both = sorted(expected.keys() & found.keys())
     return lines + [f"{p}: expected {expected[p]}, found {found[p]}" for p in both if expected[p] != found[p]]
+
+
+def check_at_rest(heard: Heard, profiles: Mapping[str, Profile | None]) -> None:
+    """Check that everybody's last membership is what is stored of him, and that nothing is left to say."""
+    memberships = heard.memberships
+    assert memberships.keys() == profiles.keys()
+    for customer, profile in profiles.items():
+        assert profile is not None, customer
+        present = {dimension: standing.segment for dimension, standing in profile.present.items()}
+        found = memberships[customer]
+        assert (found["segments"], found["sequence"]) == (present, profile.sequence), f"{customer}: {profile}"
+        assert (profile.is_held, dict(profile.unannounced)) == (False, {}), f"{customer}: {profile}"
+
+
+def against_model(events: Iterable[JsonEvent], profiles: Mapping[str, Profile | None], terms: Terms) -> list[str]:
+    """Return a line for each customer whose numbers, lifecycle or class are not those of the naive model."""
+    read = event_validator("forbid").validate_json
+    by_customer: dict[str, list[Event]] = defaultdict(list)
+    for event in events:
+        by_customer[event["customer_id"]].append(read(json.dumps(event)))
+    now = max(event.occurred_at for facts in by_customer.values() for event in facts) + timedelta(hours=1)
+    classes = classes_at(by_customer, now, terms)
+    lines = []
+    for customer, facts in by_customer.items():
+        figures, profile = figures_at(facts, now, terms), profiles[customer]
+        assert profile is not None, customer
+        segments = {"lifecycle": figures.lifecycle, "value": classes[customer]}
+        expected = (figures.orders, figures.net, {d: segment for d, segment in segments.items() if segment})
+        present = {dimension: standing.segment for dimension, standing in profile.present.items()}
+        found = (profile.totals.orders, profile.totals.net, present)
+        if found != expected:
+            lines.append(f"{customer}: expected {expected}, found {found}")
+    return lines

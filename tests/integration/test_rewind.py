@@ -1,0 +1,59 @@
+"""Redis is put back to an older dump in mid-run: no sequence is lost or given twice, and all comes to rest as if not."""
+
+import asyncio
+import os
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+from segmenter.domain.instants import SECOND
+from tests.bench.kafka import KafkaCluster
+from tests.bench.redis import RedisServer
+from tests.integration.checker import against_model, check, check_at_rest, hear
+from tests.integration.workload import Shop, Site, at_of, busy_shop, until_ready, until_shared
+from tests.oracle.model import Terms
+
+RULES = "lifecycle: {inactive_after: 6s}\nvalue: {window: all, band: 0, dwell: 0s, min_ranked: 50}\n"
+MODEL = Terms(inactive_after=timedelta(seconds=6), window=None)
+# How old the dump is when it comes back. What is lost must be longer than a round of the leader, or a kill.
+AGE_S = float(os.environ.get("REWIND_AGE_S", "6"))
+
+
+async def test_a_dump_put_back_twice_in_mid_run_costs_no_sequence_and_no_event(
+    kafka: KafkaCluster, unique: Callable[[str], str], tmp_path: Path
+) -> None:
+    with RedisServer() as redis:
+        site = Site(
+            bootstrap=kafka.bootstrap,
+            redis_url=redis.url,
+            unique=unique,
+            directory=tmp_path,
+            rules=RULES,
+            settings={"announce_from": "2020-01-01T00:00:00Z"},
+        )
+        await site.make_topics()
+        workers = [site.start_worker(), site.start_worker()]
+        try:
+            async with site.lanes() as lanes, Shop(site) as shop:
+                until_ready(workers)
+                await until_shared(lanes, 2)
+                events = busy_shop(2_000, site.clock.now(), 3 * AGE_S + 6)
+                selling = asyncio.create_task(shop.send_live(events, site.clock.now))
+                await asyncio.sleep(4)
+                dump = await asyncio.to_thread(redis.dump)
+                await asyncio.sleep(AGE_S)
+                await asyncio.to_thread(redis.restore, dump)
+                await asyncio.sleep(AGE_S)
+                await asyncio.to_thread(redis.restore, dump)
+                await selling
+                await lanes.until_settled(at_of(events[-1]) + 10 * SECOND, 60)
+                profiles = await lanes.profiles({event["customer_id"] for event in events})
+        finally:
+            site.stop_workers()
+            (tmp_path / "all.log").write_text(site.logs())
+
+    heard = await hear(site.bootstrap, site.outputs())
+    check(heard)
+    check_at_rest(heard, profiles)
+    assert against_model(events, profiles, MODEL) == []
+    assert heard.rejected == []
