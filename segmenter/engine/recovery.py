@@ -22,7 +22,6 @@ from segmenter.ports import (
     Source,
 )
 
-
 # The boundary went back too. The leader computes it once a second, lanes adopt it within another, then they sweep:
 # who spoke before that would often be told a class that he has left again a second later.
 CLASSED_AFTER: Span = 5 * SECOND

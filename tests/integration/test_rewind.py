@@ -1,4 +1,4 @@
-"""Redis is put back to an older dump in mid-run: no sequence is lost or given twice, and all comes to rest as if not."""
+"""Redis is put back to an older dump in mid-run: no sequence is lost or given twice, and the end is the same."""
 
 import asyncio
 import os
