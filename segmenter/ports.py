@@ -161,12 +161,11 @@ class OutboxPage:
 class Sweep:
     """An unfinished walk over the customers whose class a boundary may have changed.
 
-    `ranges` is their hull in revenue, `low` ≤ revenue ≤ `high`; the walk goes up by (revenue, customer), has
-    come to `cursor`, wraps once at the top, and is done when it is back at `until`.
+    `ranges` are (low, high) in revenue, both inclusive, rising and apart. The walk goes up by (revenue, customer),
+    has come to `cursor`, wraps once at the top where it was widened on its way, and is then done beyond `until`.
     """
 
-    low: int
-    high: int
+    ranges: tuple[tuple[int, int], ...]
     cursor: tuple[int, str] | None = None
     until: tuple[int, str] | None = None
     has_wrapped: bool = False

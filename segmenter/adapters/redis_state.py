@@ -139,8 +139,7 @@ def _json(form: object) -> bytes:
 
 def _sweep_form(sweep: Sweep) -> dict[str, Any]:
     return {
-        "low": sweep.low,
-        "high": sweep.high,
+        "ranges": sweep.ranges,
         "cursor": sweep.cursor,
         "until": sweep.until,
         "has_wrapped": sweep.has_wrapped,
@@ -150,8 +149,7 @@ def _sweep_form(sweep: Sweep) -> dict[str, Any]:
 
 def _sweep(form: Mapping[str, Any]) -> Sweep:
     return Sweep(
-        low=form["low"],
-        high=form["high"],
+        ranges=tuple((low, high) for low, high in form["ranges"]),
         cursor=_pair(form["cursor"]),
         until=_pair(form["until"]),
         has_wrapped=form["has_wrapped"],

@@ -15,7 +15,7 @@ from segmenter.domain.value import Boundary
 from segmenter.engine.batch import Batch
 from segmenter.engine.outbox import Outbox
 from segmenter.engine.reading import Reading, place_of
-from segmenter.engine.sweep import sweep_for, walked
+from segmenter.engine.sweep import left_of, sweep_for, walked
 from segmenter.engine.terms import Terms
 from segmenter.errors import OwnershipError
 from segmenter.ports import (
@@ -31,6 +31,7 @@ from segmenter.ports import (
     Record,
     Recorder,
     Refused,
+    Sweep,
     Token,
 )
 
@@ -150,12 +151,21 @@ class Lane:
             if not due:
                 self._next_due = await store.next_due(lane)
         if notes.sweep is not None:
-            sweep = notes.sweep
-            work.swept = await store.ranked(lane, sweep.low, sweep.high, sweep.cursor, terms.sweep_per_commit)
+            work.swept = await self._bite(notes.sweep)
         work.is_passed = bool(notes.recover_upto) and self._has_passed(reading, notes)
         if work.is_passed:
             work.released = await store.held(lane, terms.sweep_per_commit)
         return work
+
+    async def _bite(self, sweep: Sweep) -> list[tuple[int, str]]:
+        """Return the next customers of a walk, as many as one commit takes."""
+        found: list[tuple[int, str]] = []
+        for low, high, after in left_of(sweep):
+            more = self._terms.sweep_per_commit - len(found)
+            if more <= 0:
+                break
+            found += await self._services.store.ranked(self.state.lane, low, high, after, more)
+        return found
 
     def _has_passed(self, reading: Reading, notes: LaneNotes) -> bool:
         """Tell whether the lane has come to where it was before the rewind, in every source it still has."""
@@ -224,7 +234,8 @@ class Lane:
             for _, customer in work.swept:
                 batch.step(customer, PeersMoved(watermark, is_first=notes.sweep.is_first))
             recorder.swept(len(work.swept))
-            notes = replace(notes, sweep=walked(notes.sweep, work.swept, self._terms.sweep_per_commit))
+            is_cut = len(work.swept) >= self._terms.sweep_per_commit
+            notes = replace(notes, sweep=walked(notes.sweep, work.swept[-1] if is_cut else None))
         for customer in work.released:
             batch.step(customer, Released(watermark))
         if work.is_passed and len(work.released) < self._terms.sweep_per_commit:

@@ -38,7 +38,7 @@ NOTES = LaneNotes(
         seen=(7, 0, 3, 1),
         shares=((90_000, 0.79), (20_000, 0.951)),
     ),
-    sweep=Sweep(low=15_000, high=20_000, cursor=(17_000, "buyer-3")),
+    sweep=Sweep(ranges=((15_000, 20_000),), cursor=(17_000, "buyer-3")),
     announce_from=NOON - DAY,
     recover_upto={"orders/0": 44},
 )

@@ -36,7 +36,7 @@ FULL_NOTES = LaneNotes(
     is_live=True,
     rank_version=12,
     boundary=BOUNDARY,
-    sweep=Sweep(low=1, high=9, cursor=(4, "ü"), until=(2, "a"), has_wrapped=True, is_first=True),
+    sweep=Sweep(ranges=((1, 3), (7, 9)), cursor=(4, "ü"), until=(2, "a"), has_wrapped=True, is_first=True),
     announce_from=5,
     recover_upto={"orders/0": 17},
 )
