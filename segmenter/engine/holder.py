@@ -166,7 +166,7 @@ class LaneHolder:
         in_order = _by_record_time([records[place] for place in records if place in hold.positions])
         starts = range(0, max(1, len(in_order)), size)
         for start in starts:
-            reading = hold.reader.read(in_order[start : start + size], lane.state.taken)
+            reading = hold.reader.read(in_order[start : start + size], lane.state.taken, lane.state.markers)
             shown = evidence if start == starts[-1] else {}
             self._note_shown(hold, reading, shown)
             watermark = hold.watermark.advance({**lane.state.markers, **reading.markers})

@@ -6,13 +6,15 @@ carry their origin in a header; what is not above the highest offset taken from 
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from segmenter.domain.causes import Rejection, RejectReason, Verdict
-from segmenter.domain.instants import MILLISECOND, Instant
-from segmenter.ports import Decoded, Decoder, Headers, Oddity, Record, Recorder, Source
+from segmenter.domain.instants import BEGINNING, MILLISECOND, Instant
+from segmenter.ports import Decoded, Decoder, Oddity, Record, Recorder, Source
 
 ORIGIN_HEADER = "segmenter-origin"
 MARKER_HEADER = "segmenter-marker"
+NOTHING: Mapping[Source, Instant] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +40,28 @@ class Origin:
 
     @staticmethod
     def read(text: bytes) -> "Origin":
-        """Return the origin in a header that we wrote."""
+        """Return the origin in a header. Raises ValueError for one that we did not write."""
         topic, partition, offset, ordinal, timestamp = text.decode().rsplit("/", 4)
         number, _, incarnation = partition.partition("@")
         return Origin(topic, int(number), incarnation, int(offset), int(ordinal), int(timestamp))
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """A task's word that everything of its source before `at` has been forwarded."""
+
+    source: Source
+    at: Instant
+
+    def header(self) -> tuple[str, bytes]:
+        """Return it as a record header."""
+        return MARKER_HEADER, f"{self.source}={self.at}".encode()
+
+    @staticmethod
+    def read(text: bytes) -> "Marker":
+        """Return the marker in a header. Raises ValueError for one that we did not write."""
+        source, _, at = text.decode().rpartition("=")
+        return Marker(source, int(at))
 
 
 @dataclass(slots=True)
@@ -75,11 +95,6 @@ def place_of(record: Record) -> str:
     return f"{record.topic}/{record.partition}/{record.offset}"
 
 
-def marker_header(source: Source, at: Instant) -> tuple[str, bytes]:
-    """Return the header of a marker: everything of `source` before `at` has been forwarded."""
-    return MARKER_HEADER, f"{source}={at}".encode()
-
-
 class Reader:
     """Reads the records of one lane. Keeps nothing between slices."""
 
@@ -92,13 +107,15 @@ class Reader:
         self._home_of = home_of
         self._recorder = recorder
 
-    def read(self, records: Iterable[Record], taken: Mapping[str, int]) -> Reading:
-        """Return what these records come to, given how far each origin was taken before."""
+    def read(
+        self, records: Iterable[Record], taken: Mapping[str, int], markers: Mapping[Source, Instant] = NOTHING
+    ) -> Reading:
+        """Return what these records come to, given how far each origin was taken and marked before."""
         reading = Reading()
         for record in records:
             reading.positions[f"{record.topic}/{record.partition}"] = record.offset + 1
             if record.topic == self._rekeyed:
-                self._read_forwarded(record, reading, taken)
+                self._read_forwarded(record, reading, taken, markers)
             else:
                 self._read_direct(record, reading)
         return reading
@@ -115,30 +132,23 @@ class Reader:
         source = f"{record.topic}/{record.partition}"
         reading.newest[source] = max(reading.newest.get(source, recorded_at), recorded_at)
 
-    def _read_forwarded(self, record: Record, reading: Reading, taken: Mapping[str, int]) -> None:
-        ours = {name: value for name, value in record.headers if name in (ORIGIN_HEADER, MARKER_HEADER)}
-        if MARKER_HEADER in ours:
-            source, _, at = ours[MARKER_HEADER].decode().rpartition("=")
-            reading.markers[source] = max(reading.markers.get(source, 0), int(at))
-            return
-        if ORIGIN_HEADER not in ours:
-            problem = f"header {ORIGIN_HEADER} is missing; only the repartition stage writes to this topic"
-            self._sort(Rejection(RejectReason.NOT_AT_HOME, problem), record, reading)
-            return
-        origin = Origin.read(ours[ORIGIN_HEADER])
-        if origin.offset <= reading.taken.get(origin.taken_key, taken.get(origin.taken_key, -1)):
-            return
-        reading.taken[origin.taken_key] = origin.offset
-        original = Forwarded(
-            origin.topic,
-            origin.partition,
-            origin.offset,
-            origin.timestamp,
-            record.key,
-            record.value,
-            without_our_headers(record.headers),
-        )
-        self._sort(self._decoder.decode(original), original, reading)
+    def _read_forwarded(
+        self, record: Record, reading: Reading, taken: Mapping[str, int], markers: Mapping[Source, Instant]
+    ) -> None:
+        match _ours(record.headers):
+            case Marker(source=source, at=at):
+                # A task that was replaced and does not know it may send older times.
+                if at > reading.markers.get(source, markers.get(source, BEGINNING)):
+                    reading.markers[source] = at
+            case Origin() as origin:
+                if origin.offset <= reading.taken.get(origin.taken_key, taken.get(origin.taken_key, -1)):
+                    return
+                reading.taken[origin.taken_key] = origin.offset
+                original = _as_read(record, origin)
+                self._sort(self._decoder.decode(original), original, reading)
+            case None:
+                problem = f"header {ORIGIN_HEADER} is not first; only the repartition stage writes to this topic"
+                self._sort(Rejection(RejectReason.NOT_AT_HOME, problem), record, reading)
 
     def _sort(self, decoded: Decoded | Rejection, record: Record, reading: Reading) -> None:
         """Put a record where it belongs: aside, out of everything, or to work."""
@@ -161,9 +171,28 @@ def _not_at_home(record: Record, home: int) -> Rejection:
     )
 
 
-def without_our_headers(headers: Sequence[tuple[str, bytes]]) -> Headers:
-    """Return a record's headers as its sender wrote them."""
-    return tuple((name, value) for name, value in headers if name not in (ORIGIN_HEADER, MARKER_HEADER))
+def _ours(headers: Sequence[tuple[str, bytes]]) -> Origin | Marker | None:
+    """Return what the repartition stage put before the sender's own headers, which may have any name."""
+    name, text = headers[0] if headers else ("", b"")
+    try:
+        if name == ORIGIN_HEADER:
+            return Origin.read(text)
+        return Marker.read(text) if name == MARKER_HEADER else None
+    except ValueError:
+        return None
+
+
+def _as_read(record: Record, origin: Origin) -> Forwarded:
+    """Return the record as it was before it was forwarded."""
+    return Forwarded(
+        origin.topic,
+        origin.partition,
+        origin.offset,
+        origin.timestamp,
+        record.key,
+        record.value,
+        record.headers[1:],
+    )
 
 
 def _oddities(decoded: Decoded) -> Iterable[tuple[Oddity, int]]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from segmenter.domain.causes import Rejection
 from segmenter.domain.instants import BEGINNING, MILLISECOND, SECOND, Instant
 from segmenter.engine.intake import Evidence
-from segmenter.engine.reading import Origin, marker_header
+from segmenter.engine.reading import Marker, Origin
 from segmenter.engine.terms import Terms
 from segmenter.engine.watermark import source_time
 from segmenter.ports import Decoder, Forward, Forwarder, Record, Recorder, TaskStore
@@ -93,7 +93,7 @@ class RepartitionTask:
         if time is None:
             return
         self._time = max(self._time, time - self._stage.terms.lateness_of(self.topic))
-        header = marker_header(self.source, self._time)
+        header = Marker(self.source, self._time).header()
         await self._stage.forwarder.forward(
             [
                 Forward(partition=p, key=None, value=None, headers=(header,))
