@@ -4,6 +4,8 @@ A value begins with one byte, the version of the form, and 16 flags that name th
 head; all numbers are little-endian. A click-only customer takes 43 bytes of head, 10 a dimension and 4 a
 recent id; an order takes 22. Amounts are 32 bits in the narrow form of a part and any length in its wide
 form, so that no amount is too large to come back exactly. The customer's id is the key, not in the value.
+
+Most events are no facts about orders: a ledger that ends the value stays packed until somebody looks into it.
 """
 
 from collections.abc import Mapping
@@ -68,8 +70,12 @@ def encode(profile: Profile) -> bytes:
         parts.append(_ids(len(ids)).pack(len(ids), *ids))
     if profile.totals is not _NO_TOTALS and profile.totals != _NO_TOTALS:
         flags |= _TOTALS | _put_totals(parts, profile.totals)
-    if profile.ledger is not _NO_LEDGER:
-        flags |= _put_ledger(parts, profile.ledger)
+    ledger = profile.ledger
+    if type(ledger) is _PackedLedger:
+        flags |= ledger.flags
+        parts.append(ledger.packed)
+    elif ledger is not _NO_LEDGER:
+        flags |= _put_ledger(parts, ledger)
     if profile.unannounced:
         flags |= _UNANNOUNCED
         _put_unannounced(parts, profile.unannounced)
@@ -109,7 +115,7 @@ def decode(customer: str, packed: bytes) -> Profile:
         present=_take_present(cursor) if flags & _PRESENT else {},
         recent_ids=_take_ids(cursor) if flags & _RECENT else (),
         totals=_take_totals(cursor, flags) if flags & _TOTALS else _NO_TOTALS,
-        ledger=_take_ledger(cursor, flags) if flags & (_ORDERS | _LOOSE | _FOLDED) else _NO_LEDGER,
+        ledger=_ledger_at(cursor, flags),
         unannounced=_take_unannounced(cursor) if flags & _UNANNOUNCED else {},
         attributes=_take_attributes(cursor) if flags & _ATTRIBUTES else {},
     )
@@ -201,6 +207,46 @@ def _put_ledger(parts: list[bytes], ledger: Ledger) -> int:
         flags |= _FOLDED
         _put_folded(parts, ledger.folded)
     return flags
+
+
+class _PackedLedger(Ledger):
+    """A ledger that is read when somebody looks into it, and goes back as it came when nobody changes it."""
+
+    __slots__ = ("flags", "packed")
+
+    flags: int
+    packed: bytes
+
+    def __init__(self, packed: bytes, flags: int) -> None:
+        object.__setattr__(self, "packed", packed)
+        object.__setattr__(self, "flags", flags)
+
+    def __getattr__(self, name: str) -> object:
+        # Called for fields that were not set yet, and for names that are none.
+        if name not in Ledger.__slots__:
+            raise AttributeError(name)
+        opened = _take_ledger(Cursor(self.packed, 0), self.flags)
+        for field in Ledger.__slots__:
+            object.__setattr__(self, field, getattr(opened, field))
+        return getattr(opened, name)
+
+    def __eq__(self, other: object) -> bool:
+        return other == Ledger(orders=self.orders, loose_refunds=self.loose_refunds, folded=self.folded)
+
+    __hash__ = None  # type: ignore[assignment]  # it holds dicts, as any ledger
+
+    def __repr__(self) -> str:
+        return repr(Ledger(orders=self.orders, loose_refunds=self.loose_refunds, folded=self.folded))
+
+
+def _ledger_at(cursor: Cursor, flags: int) -> Ledger:
+    """Return the ledger that begins here; packed, where nothing comes behind it."""
+    own_flags = flags & (_ORDERS | _LOOSE | _FOLDED)
+    if not own_flags:
+        return _NO_LEDGER
+    if flags & (_UNANNOUNCED | _ATTRIBUTES):
+        return _take_ledger(cursor, flags)
+    return _PackedLedger(cursor.packed[cursor.at :], own_flags)
 
 
 def _take_ledger(cursor: Cursor, flags: int) -> Ledger:

@@ -5,8 +5,8 @@ comes before its order waits in the entry. Entries older than the dedupe horizon
 """
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 
 from segmenter.domain.instants import Instant, Span
 from segmenter.domain.rulebook import CountsFrom
@@ -67,19 +67,18 @@ class Order:
         """What is left of it, never below 0."""
         if self.placed_at is None or self.cancelled_at is not None:
             return 0
-        return max(0, self.gross - self.refunded)
+        left = self.gross - self.refunded if self.refunds else self.gross
+        return max(0, left)
 
     @property
     def over_refund(self) -> int:
         """What was refunded beyond its amount; nothing for a cancelled order, whose money just goes back."""
-        if self.placed_at is None or self.cancelled_at is not None:
+        if not self.refunds or self.placed_at is None or self.cancelled_at is not None:
             return 0
         return max(0, self.refunded - self.gross)
 
-    def counts_at(self, counts_from: CountsFrom) -> Instant | None:
-        """Return the time at which it counts, or None while it does not: unpaid, cancelled, nothing left."""
-        if self.net <= 0:
-            return None
+    def fact_at(self, counts_from: CountsFrom) -> Instant | None:
+        """Return the time of the fact from which it counts, if it is worth anything; None: not known yet."""
         match counts_from:
             case CountsFrom.PLACED:
                 return self.placed_at
@@ -124,11 +123,12 @@ class Ledger:
 
     def with_order(self, key: int, order: Order) -> "Ledger":
         """Return the ledger with this entry in place of what stood there."""
-        return replace(self, orders={**self.orders, key: order})
+        return Ledger(orders={**self.orders, key: order}, loose_refunds=self.loose_refunds, folded=self.folded)
 
     def with_loose_refund(self, key: int, refund: LooseRefund) -> "Ledger":
         """Return the ledger with one more refund that names no order."""
-        return replace(self, loose_refunds={**self.loose_refunds, key: refund})
+        loose_refunds = {**self.loose_refunds, key: refund}
+        return Ledger(orders=self.orders, loose_refunds=loose_refunds, folded=self.folded)
 
     def waiting(self) -> Iterator[tuple[int, Order]]:
         """Yield the entries whose order has not come yet."""
@@ -154,36 +154,43 @@ class Totals:
 
 def totals_of(ledger: Ledger, now: Instant, counts_from: CountsFrom, window: Span | None) -> Totals:
     """Return the totals at `now`: an order is in the window while now < its time + window (None: for ever)."""
-    folded = ledger.folded
-    counting = [
-        (at, order.net) for order in ledger.orders.values() if (at := order.counts_at(counts_from)) is not None
-    ]
+    folded, orders = ledger.folded, ledger.orders.values()
+    counting = _counting(orders, counts_from)
     loose = [(refund.at, -refund.amount) for refund in ledger.loose_refunds.values()]
+    amounts = [*counting, *loose]
     times = [at for at, _ in counting]
-    window_net, leaves_at = _in_window((*counting, *loose), now, window)
+    window_net, leaves_at = _in_window(amounts, now, window)
+    waiting = [order.waiting_since for order in orders if order.placed_at is None]
     return Totals(
         orders=folded.orders + len(counting),
-        first_order_at=min((t for t in (folded.first_at, *times) if t is not None), default=None),
-        last_order_at=max((t for t in (folded.last_at, *times) if t is not None), default=None),
-        net=folded.net + sum(net for _, net in counting) + sum(net for _, net in loose),
+        first_order_at=min(_known(folded.first_at, times), default=None),
+        last_order_at=max(_known(folded.last_at, times), default=None),
+        net=folded.net + sum([net for _, net in amounts]),
         window_net=window_net + (folded.net if window is None else 0),
         leaves_at=leaves_at,
-        over_refund=folded.over_refund + sum(order.over_refund for order in ledger.orders.values()),
-        waiting_since=min(
-            (order.waiting_since for _, order in ledger.waiting() if order.waiting_since is not None),
-            default=None,
-        ),
+        over_refund=folded.over_refund + sum([order.over_refund for order in orders if order.refunds]),
+        waiting_since=min([since for since in waiting if since is not None], default=None),
     )
 
 
-def _in_window(
-    amounts: tuple[tuple[Instant, int], ...], now: Instant, window: Span | None
-) -> tuple[int, Instant | None]:
+def _counting(orders: Iterable[Order], counts_from: CountsFrom) -> list[tuple[Instant, int]]:
+    """Return time and net of every order that counts: paid for and delivered if need be, and worth something."""
+    return [
+        (at, net) for order in orders if (net := order.net) > 0 and (at := order.fact_at(counts_from)) is not None
+    ]
+
+
+def _known(at: Instant | None, times: list[Instant]) -> list[Instant]:
+    return times if at is None else [at, *times]
+
+
+def _in_window(amounts: list[tuple[Instant, int]], now: Instant, window: Span | None) -> tuple[int, Instant | None]:
     """Return what lies in the window at `now`, and when the next amount leaves it."""
     if window is None:
-        return sum(net for _, net in amounts), None
-    inside = [(at, net) for at, net in amounts if now < at + window]
-    return sum(net for _, net in inside), min((at + window for at, _ in inside), default=None)
+        return sum([net for _, net in amounts]), None
+    start = now - window
+    inside = [amount for amount in amounts if amount[0] > start]
+    return sum([net for _, net in inside]), min(inside)[0] + window if inside else None
 
 
 def folded_before(ledger: Ledger, horizon_at: Instant, counts_from: CountsFrom) -> Ledger:
@@ -191,7 +198,12 @@ def folded_before(ledger: Ledger, horizon_at: Instant, counts_from: CountsFrom) 
 
     The same totals come out whenever it is done. Facts that still wait for their order stay.
     """
-    old_orders = {k: o for k, o in ledger.orders.items() if _age_at(o) < horizon_at}
+    # No order is older than it was placed: most need no closer look.
+    old_orders = {
+        k: o
+        for k, o in ledger.orders.items()
+        if o.placed_at is not None and o.placed_at < horizon_at and _age_at(o) < horizon_at
+    }
     old_refunds = {k: r for k, r in ledger.loose_refunds.items() if r.at < horizon_at}
     if not old_orders and not old_refunds:
         return ledger
@@ -215,7 +227,7 @@ _NEVER: Instant = 2**62
 def _folded(
     before: Folded, orders: dict[int, Order], refunds: dict[int, LooseRefund], counts_from: CountsFrom
 ) -> Folded:
-    counting = [(at, o.net) for o in orders.values() if (at := o.counts_at(counts_from)) is not None]
+    counting = _counting(orders.values(), counts_from)
     times = [at for at, _ in counting]
     oldest_first = sorted((_age_at(o), k) for k, o in orders.items()) + sorted((r.at, k) for k, r in refunds.items())
     return Folded(
