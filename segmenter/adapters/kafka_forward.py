@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Sequence
+from itertools import accumulate
 from types import TracebackType
 from typing import Self
 
@@ -14,10 +15,11 @@ from segmenter.adapters.fence import STEP_TIMEOUT_S, abandon
 from segmenter.adapters.kafka_batches import ContentRefusedError, deliver, producer_options
 from segmenter.adapters.kafka_wire import Partition, Vendor, deadline
 from segmenter.errors import FencedError, TransientError
-from segmenter.ports import Body, Forward
+from segmenter.ports import Body, Forward, Headers
 
 REFUSED = "refused"
 _ALL = 2**31
+_HEADERS_KEPT = 4 * 1024
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +64,7 @@ class KafkaForwarder:
             "forward_without_value",
             extra={"topic": self._topic, "partition": record.partition, "reason": reason},
         )
-        headers = (*record.headers, (REFUSED, reason.encode()))
+        headers = (*_leading(record.headers), (REFUSED, reason.encode()))
         return Forward(partition=record.partition, key=None, value=b"", headers=headers)
 
     async def _send(self, records: Sequence[Forward]) -> None:
@@ -103,3 +105,9 @@ class KafkaForwarder:
                 self._producer = None
             with contextlib.suppress(KafkaError):
                 await abandon(producer)
+
+
+def _leading(headers: Headers) -> Headers:
+    """Return the first headers, of which ours is one, up to a size that no broker refuses."""
+    sizes = accumulate(len(name.encode()) + len(value or b"") for name, value in headers)
+    return tuple(header for header, size in zip(headers, sizes, strict=True) if size <= _HEADERS_KEPT)

@@ -178,7 +178,7 @@ def _ours(headers: Sequence[tuple[str, bytes]]) -> Origin | Marker | None:
         if name == ORIGIN_HEADER:
             return Origin.read(text)
         return Marker.read(text) if name == MARKER_HEADER else None
-    except ValueError:
+    except (AttributeError, ValueError):  # a header may be null
         return None
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -106,6 +106,19 @@ async def test_a_record_the_broker_refuses_goes_on_without_its_value(home: Home)
     assert [offset for i, offset in enumerate(offsets(arrived, "orders/0")) if i >= len(arrived) - 3] == [1, 5, 9]
     [refused] = [record for record in arrived if "refused" in dict(record.headers)]
     assert (refused.value, dict(refused.headers)["offset"]) == (b"", b"5")
+
+
+@pytest.mark.kafka
+@pytest.mark.parametrize("home", ["kafka"], indirect=True)
+async def test_a_record_whose_headers_the_broker_refuses_goes_on_without_them(home: Home) -> None:
+    [plain] = records("orders/0", 7, 8)
+    large = replace(plain, headers=(*plain.headers, ("padding", b"x" * 30_000)))
+
+    await home.forwarder.forward([large])
+
+    [arrived] = [record for record in await home.arrived(plain.partition) if "refused" in dict(record.headers)]
+    assert dict(arrived.headers)["offset"] == b"7"
+    assert "padding" not in dict(arrived.headers)
 
 
 async def test_without_a_broker_forwarding_fails_as_transient() -> None:
