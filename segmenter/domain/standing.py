@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from segmenter.domain.changes import Reason
+from segmenter.domain.changes import Change, Reason
 from segmenter.domain.instants import Instant, rfc3339, span_text
 from segmenter.domain.lifecycle import Lifecycle, inactive_at, lifecycle_at
 from segmenter.domain.money import money_text
@@ -53,13 +53,16 @@ def _value_at(
 
 
 def reasons_for(
-    dimension: str, profile: Profile, now: Instant, rulebook: Rulebook, boundary: Boundary | None
+    change: Change, profile: Profile, now: Instant, rulebook: Rulebook, boundary: Boundary | None
 ) -> tuple[Reason, ...]:
-    """Return the conditions that put the customer where he stands in a dimension."""
-    if dimension == LIFECYCLE:
+    """Return the conditions that put the customer where this change says he is now."""
+    if change.dimension == LIFECYCLE and change.after is not None:
         return (_lifecycle_reason(profile, now, rulebook),)
-    if dimension == VALUE and boundary is not None and profile.segment_in(VALUE) is not None:
-        return (_value_reason(profile, rulebook, boundary),)
+    if change.dimension == VALUE and change.after is None:
+        orders = str(profile.totals.orders)
+        return (Reason(dimension=VALUE, condition="orders", actual=orders, threshold="1"),)
+    if change.dimension == VALUE and change.after is not None and boundary is not None:
+        return (_value_reason(change.before, change.after, profile, rulebook, boundary),)
     return ()
 
 
@@ -78,15 +81,20 @@ def _lifecycle_reason(profile: Profile, now: Instant, rulebook: Rulebook) -> Rea
     return Reason(dimension=LIFECYCLE, condition="orders", actual=str(totals.orders), threshold=threshold)
 
 
-def _value_reason(profile: Profile, rulebook: Rulebook, boundary: Boundary) -> Reason:
-    """Return the share held by those with more revenue, against the share that bounds the class."""
+def _value_reason(before: str | None, after: str, profile: Profile, rulebook: Rulebook, boundary: Boundary) -> Reason:
+    """Return the share held by those with more revenue, against the share that bounds the class.
+
+    A rise names the boundary that was reached, a fall the one that was missed; who is C for the first time has missed
+    that of B.
+    """
     revenue, marks, rule = profile.totals.window_net, boundary.marks, rulebook.value
-    segment = profile.segment_in(VALUE)
-    share, mark = (rule.a, marks.a) if segment == A or (segment == B and revenue < marks.a) else (rule.b, marks.b)
-    if segment == A and revenue < marks.a:
-        share, mark = rule.a + rule.band, marks.a_stay
-    elif segment == B and revenue < marks.b:
-        share, mark = rule.b + rule.band, marks.b_stay
+    is_missed = is_fall(before, after) or after == C
+    share, mark = {
+        (A, False): (rule.a, marks.a),
+        (B, False): (rule.b, marks.b),
+        (B, True): (rule.a + rule.band, marks.a_stay),
+        (C, True): (rule.b if before is None else rule.b + rule.band, marks.b if before is None else marks.b_stay),
+    }[after, is_missed]
     return Reason(
         dimension=VALUE,
         condition="cumulative_share",

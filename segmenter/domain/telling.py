@@ -18,6 +18,8 @@ from segmenter.domain.value import Boundary
 class Telling:
     """One step at work: the profile being changed, and what there is to say of it."""
 
+    __slots__ = ("boundary", "profile", "rulebook", "transition", "valid_until")
+
     def __init__(
         self, profile: Profile, transition: Transition, rulebook: Rulebook, boundary: Boundary | None
     ) -> None:
@@ -81,9 +83,7 @@ class Telling:
         told = {change.dimension for change in changes}
         profile.unannounced = {d: v for d, v in profile.unannounced.items() if d not in told}
         reasons = [
-            reason
-            for dimension in sorted(told)
-            for reason in reasons_for(dimension, profile, now, self.rulebook, self.boundary)
+            reason for change in changes for reason in reasons_for(change, profile, now, self.rulebook, self.boundary)
         ]
         self.transition.said += (
             ChangeSet(
