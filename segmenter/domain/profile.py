@@ -11,6 +11,8 @@ LIFECYCLE = "lifecycle"
 VALUE = "value"
 # Producers repeat a send within seconds; 16 ids of 4 bytes recognise that without growing the profile.
 RECENT_IDS_KEPT = 16
+# Names that are made of numbers or dates would let a profile grow for ever; this many take 360 KB at their longest.
+ATTRIBUTES_KEPT = 256
 
 
 @dataclass(frozen=True, slots=True)

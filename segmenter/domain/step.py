@@ -11,6 +11,7 @@ from segmenter.domain.causes import (
     Expired,
     PeersMoved,
     Rejection,
+    RejectReason,
     Released,
     Tick,
     Transition,
@@ -32,7 +33,7 @@ from segmenter.domain.events import (
 from segmenter.domain.facts import Known, recorded
 from segmenter.domain.instants import Instant, instant_of
 from segmenter.domain.ledger import Ledger, folded_before, id_hash, totals_of
-from segmenter.domain.profile import RECENT_IDS_KEPT, Attribute, Profile
+from segmenter.domain.profile import ATTRIBUTES_KEPT, RECENT_IDS_KEPT, Attribute, Profile
 from segmenter.domain.rulebook import Rulebook
 from segmenter.domain.telling import Telling
 from segmenter.domain.value import Boundary
@@ -118,7 +119,9 @@ def _arrive(telling: Telling, cause: Arrived) -> None:
     is_late = cause.at < profile.settled_at
     was_known, was_excluded = profile.is_known, profile.is_excluded
     is_order_fact = isinstance(event, ORDER_FACTS)
-    if not (_record_order(telling, cause, event) if is_order_fact else _record_other(profile, cause, event)):
+    if not (_record_order(telling, cause, event) if is_order_fact else _record_other(telling, cause, event)):
+        if not (profile.is_known or profile.sequence or profile.is_held):
+            transition.profile = None
         return
     transition.verdict = Verdict.LATE if is_late else Verdict.ACCEPTED
     first, last = profile.first_seen_at, profile.last_seen_at
@@ -160,12 +163,14 @@ def _record_order(telling: Telling, cause: Arrived, event: Event) -> bool:
     return True
 
 
-def _record_other(profile: Profile, cause: Arrived, event: Event) -> bool:
-    """Remember any other event; False when it was among the last ones already."""
-    if isinstance(event, CustomerUpdated):
-        _update(profile, cause, event)
-        return True
-    return _remember(profile, _repeat_id(cause, event))
+def _record_other(telling: Telling, cause: Arrived, event: Event) -> bool:
+    """Remember any other event; False when it was among the last ones already or cannot be."""
+    if not isinstance(event, CustomerUpdated):
+        return _remember(telling.profile, _repeat_id(cause, event))
+    rejection = _update(telling.profile, cause, event)
+    if rejection is not None:
+        telling.transition.verdict, telling.transition.rejection = Verdict.REJECTED, rejection
+    return rejection is None
 
 
 def _remember(profile: Profile, repeat_id: str) -> bool:
@@ -188,8 +193,8 @@ def _repeat_id(cause: Arrived, event: Event) -> str:
     return cause.event_id
 
 
-def _update(profile: Profile, cause: Arrived, event: CustomerUpdated) -> None:
-    """Take over attributes and consent, the newest of each by (time, event id)."""
+def _update(profile: Profile, cause: Arrived, event: CustomerUpdated) -> Rejection | None:
+    """Take over attributes and consent, the newest of each by (time, event id); return why they cannot be."""
     named = {**event.attributes, **{f"consent.{channel}": given for channel, given in event.consent.items()}}
     newer = {
         name: Attribute(cause.at, cause.event_id, value)
@@ -197,7 +202,12 @@ def _update(profile: Profile, cause: Arrived, event: CustomerUpdated) -> None:
         if (known := profile.attributes.get(name)) is None or (cause.at, cause.event_id) > (known.at, known.by)
     }
     if newer:
-        profile.attributes = {**profile.attributes, **newer}
+        attributes = {**profile.attributes, **newer}
+        if len(attributes) > max(ATTRIBUTES_KEPT, len(profile.attributes)):
+            found = f"{len(profile.attributes)} of this customer are kept and this event brings others"
+            return Rejection(RejectReason.TOO_MANY_FACTS, f"attributes: {found}; expected at most {ATTRIBUTES_KEPT}")
+        profile.attributes = attributes
     if event.known_since is not None:
         since, first = instant_of(event.known_since), profile.first_seen_at
         profile.first_seen_at = since if first is None else min(since, first)
+    return None

@@ -41,6 +41,10 @@ class Batch:
         """Return, once each, those that were not taken in yet."""
         return [customer for customer in dict.fromkeys(customers) if customer not in self._before]
 
+    def holds(self, customer: str) -> bool:
+        """Tell whether anything is kept of this customer: one who has expired in this commit has no deadline left."""
+        return self._now[customer] is not None
+
     def due_by(self, at: Instant) -> list[tuple[Instant, str]]:
         """Return the customers at hand whose deadline has come, with it."""
         return [

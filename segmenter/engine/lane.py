@@ -227,7 +227,8 @@ class Lane:
         """Play deadlines by (time, customer), look at those a boundary may have moved, release the held."""
         watermark, recorder = notes.watermark, self._services.recorder
         for at, customer in sorted({*work.ticks, *batch.due_by(watermark)}):
-            batch.step(customer, Tick(watermark))
+            if batch.holds(customer):
+                batch.step(customer, Tick(watermark))
             if notes.is_live:
                 recorder.deadline_played(max(0, now - at) / SECOND)
         if notes.sweep is not None:

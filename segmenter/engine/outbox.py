@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from segmenter.domain.instants import BEGINNING, Instant
-from segmenter.ports import Body, OutboxEntry, OutboxPage, Output
+from segmenter.ports import Body, Headers, OutboxEntry, OutboxPage, Output
 
 PAGE_BYTES = 512 * 1024
 PAGE_ENTRIES = 2_000
@@ -40,7 +40,7 @@ class Outbox:
         page: list[OutboxEntry] = []
         size = 0
         for entry in self._entries:
-            length = len(entry.key or b"") + len(entry.value or b"")
+            length = len(entry.key or b"") + len(entry.value or b"") + _size_of(entry.headers)
             if page and (size + length > PAGE_BYTES or len(page) >= PAGE_ENTRIES):
                 yield tuple(page)
                 page, size = [], 0
@@ -48,3 +48,7 @@ class Outbox:
             size += length
         if page:
             yield tuple(page)
+
+
+def _size_of(headers: Headers) -> int:
+    return sum([len(name) + len(value) for name, value in headers])
