@@ -82,6 +82,12 @@ async def _deliver(producer: Vendor, partition: Partition, bodies: Sequence[Body
         for first, batch in _batches(producer, bodies, per_batch):
             future = await producer.send_batch(batch, partition.topic, partition=partition.number)
             submitted.append((first, batch.record_count(), future))
+            # A broker takes any sequence from a producer that is new to a partition: what came behind a refused
+            # first batch would pass.
+            if first == 0:
+                await asyncio.wait([future])
+                if future.exception():
+                    break
     except (KafkaError, AssertionError) as error:
         failure = error
     await asyncio.gather(*(future for _, _, future in submitted), return_exceptions=True)

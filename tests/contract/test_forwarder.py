@@ -110,6 +110,19 @@ async def test_a_record_the_broker_refuses_goes_on_without_its_value(home: Home)
 
 @pytest.mark.kafka
 @pytest.mark.parametrize("home", ["kafka"], indirect=True)
+@pytest.mark.parametrize("size", [30_000, 300_000])
+async def test_nothing_overtakes_a_record_the_broker_refuses(home: Home, size: int) -> None:
+    same_lane = [offset for offset in range(1, 40) if offset % PARTITIONS == 1]
+    sent = [records("orders/0", o, o + 1, value=b"x" * (size if o == 1 else 15_000))[0] for o in same_lane]
+
+    await home.forwarder.forward(sent)
+
+    firsts = list(dict.fromkeys(offsets(await home.arrived(1), "orders/0")))
+    assert firsts == same_lane
+
+
+@pytest.mark.kafka
+@pytest.mark.parametrize("home", ["kafka"], indirect=True)
 async def test_a_record_whose_headers_the_broker_refuses_goes_on_without_them(home: Home) -> None:
     [plain] = records("orders/0", 7, 8)
     large = replace(plain, headers=(*plain.headers, ("padding", b"x" * 30_000)))
