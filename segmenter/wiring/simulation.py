@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, TypeAlias
 
 from segmenter.adapters.codec import JsonDecoder
+from segmenter.adapters.codec_limits import END_OF_TIME
 from segmenter.adapters.event_file import EventFile, open_events
 from segmenter.adapters.memory import MemoryStore
 from segmenter.adapters.records import JsonEncoder
@@ -31,6 +32,7 @@ from segmenter.settings import Settings
 STANDARD_OUTPUT = "-"
 _LEFT_OUT: Instant = -1
 _NO_TIME = -1
+_EXAMPLE = "2026-01-01T00:00:00Z"
 
 Progress: TypeAlias = Callable[[int, int | None], None]
 """Told how many lines are done, and of how many, once that is known."""
@@ -103,10 +105,14 @@ def simulate(options: SimulationOptions, settings: Settings, progress: Progress)
 def instant_in(text: str) -> Instant:
     """Read an instant as RFC 3339 with a zone. Raises ConfigurationError."""
     try:
-        return instant_of(datetime.fromisoformat(text))
+        until = instant_of(datetime.fromisoformat(text))
     except (ValueError, TypeError):
-        fault = f"--until: found {text!r}, expected an instant with its zone such as 2026-01-01T00:00:00Z"
-        raise ConfigurationError([fault]) from None
+        until = None
+    # Deadlines are queued up to the year 2255: time that went on beyond would find them due for ever.
+    if until is None or not BEGINNING <= until < END_OF_TIME:
+        fault = f"--until: found {text!r}, expected an instant with its zone, from 1970 to 2200, such as {_EXAMPLE}"
+        raise ConfigurationError([fault])
+    return until
 
 
 def _terms(options: SimulationOptions, settings: Settings) -> Terms:

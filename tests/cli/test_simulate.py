@@ -109,6 +109,35 @@ def test_any_order_of_the_file_ends_in_the_same_segments(segmenter: RunCommand, 
     assert json.loads(back.out)["sizes"] == json.loads(forth.out)["sizes"]
 
 
+def test_a_packed_file_is_known_by_its_content(segmenter: RunCommand, tmp_path: Path) -> None:
+    packed = tmp_path / "events.jsonl"
+    packed.write_bytes(gzip.compress(EVENTS.read_bytes()))
+
+    assert segmenter("simulate", str(packed), "--json") == segmenter("simulate", str(EVENTS), "--json")
+
+
+def test_a_pipe_with_a_name_is_read_like_a_file(segmenter: RunCommand, tmp_path: Path) -> None:
+    pipe = tmp_path / "events"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["cp", str(EVENTS), str(pipe)]):
+        ran = segmenter("simulate", str(pipe), "--json")
+
+    assert ran == segmenter("simulate", str(EVENTS), "--json")
+
+
+def test_a_file_without_events_has_no_time_and_no_segments(segmenter: RunCommand, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.jsonl"
+    empty.write_text("\n \n")
+
+    assert segmenter("simulate", str(empty)) == Ran(0, "0 events, 0 changes, 0 customers\n", "")
+
+
+def test_what_was_left_out_is_told(segmenter: RunCommand) -> None:
+    ran = segmenter("simulate", str(EVENTS), "--until", "2026-03-01T00:00:00Z")
+
+    assert "\n14 later events left out\n" in ran.out
+
+
 def test_standard_input_is_read_like_a_file() -> None:
     clean = {name: text for name, text in os.environ.items() if not name.startswith("SEGMENTER_")}
 
@@ -142,11 +171,14 @@ def test_an_empty_file_moves_nobody(segmenter: RunCommand, tmp_path: Path) -> No
     assert json.loads(segmenter("simulate", str(empty), "--json").out)["customers"] == 0
 
 
-@pytest.mark.parametrize("until", ["tomorrow", "2026-01-01", "2026-01-01T00:00:00"])
-def test_until_has_to_be_an_instant_with_its_zone(segmenter: RunCommand, until: str) -> None:
+@pytest.mark.parametrize(
+    "until",
+    ["tomorrow", "2026-01-01", "2026-01-01T00:00:00", "1969-12-31T23:59:59Z", "2201-01-01T00:00:00Z"],
+)
+def test_until_has_to_be_an_instant_of_our_time_with_its_zone(segmenter: RunCommand, until: str) -> None:
     ran = segmenter("simulate", str(EVENTS), "--until", until)
 
-    expected = "expected an instant with its zone such as 2026-01-01T00:00:00Z"
+    expected = "expected an instant with its zone, from 1970 to 2200, such as 2026-01-01T00:00:00Z"
     assert ran == Ran(2, "", f"--until: found {until!r}, {expected}\n")
 
 
