@@ -130,7 +130,8 @@ def membership_of(profile: Profile, rulebook: Rulebook, next_change_at: Instant 
     """Return where the customer is now."""
     return Membership(
         customer=profile.customer,
-        as_of=profile.settled_at,
+        # While a first backlog is read the profile is settled to no time yet, but knows what happened.
+        as_of=max(profile.settled_at, profile.last_seen_at or 0),
         life=profile.life,
         sequence=profile.sequence,
         segments=tuple(sorted((d, standing.segment) for d, standing in profile.present.items())),

@@ -10,6 +10,7 @@ from io import FileIO
 from pathlib import Path
 from typing import IO, cast
 
+from segmenter.adapters.event_file import GZIP_MAGIC
 from segmenter.adapters.kafka_feed import Fed, NumberedLine, Route, chunks_of_lines, feed
 from segmenter.adapters.kafka_rejected import PutAside, newest_rejected
 from segmenter.adapters.kafka_topics import (
@@ -123,7 +124,7 @@ def _opened(events: str) -> Iterator[tuple[IO[bytes], Callable[[], int]]]:
         except OSError as error:
             fault = f"{events}: cannot be read ({error.strerror}); name an existing file, or -"
             raise ConfigurationError([fault]) from error
-        is_packed = events.endswith(".gz")
+        is_packed = events.endswith(".gz") or plain.peek(len(GZIP_MAGIC)).startswith(GZIP_MAGIC)
         stream = cast(IO[bytes], stack.enter_context(gzip.open(plain))) if is_packed else plain
         yield stream, plain.tell
 
@@ -134,6 +135,9 @@ async def _readable(
     """Give the chunks, and say which file it is that cannot be unpacked."""
     try:
         async for chunk in chunks:
+            if chunk and chunk[0].number == 1 and chunk[0].text.startswith(GZIP_MAGIC):
+                fault = f"{events}: is packed with gzip; unpack it first: zcat FILE | segmenter publish -"
+                raise ConfigurationError([fault])
             yield chunk
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         fault = f"{events}: is no gzip file or is cut off ({error}); pack it again"

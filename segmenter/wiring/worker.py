@@ -13,6 +13,7 @@ from segmenter.adapters.codec import JsonDecoder
 from segmenter.adapters.home import home_of
 from segmenter.adapters.kafka_forward import KafkaForwarder
 from segmenter.adapters.kafka_log import KafkaOutputLog
+from segmenter.adapters.kafka_topics import check, count_faults
 from segmenter.adapters.records import JsonEncoder
 from segmenter.adapters.redis_board import RedisBoard
 from segmenter.adapters.redis_client import check_server, connect
@@ -33,6 +34,7 @@ from segmenter.stream.ownership import GroupOwnership
 from segmenter.stream.run import run_stream, stopping_on_signals
 from segmenter.stream.source_log import KafkaSourceLog
 from segmenter.web.health import Health, health_site
+from segmenter.wiring.kafka import topic_plans
 from segmenter.wiring.rules import rulebook_of
 from segmenter.wiring.terms import codec_settings_of, output_topics_of, stream_settings_of, terms_of
 
@@ -105,6 +107,9 @@ async def _engine(settings: Settings, circumstances: Circumstances) -> AsyncIter
         client = connect(settings.redis_url.get_secret_value())
         stack.push_async_callback(client.aclose)
         await _refuse_unfit(client, settings)
+        await _refuse_unfit_topics(settings)
+        if not circumstances.is_embedded:
+            await _refuse_forgetful_brokers(settings)
         output = KafkaOutputLog(
             settings.kafka_bootstrap,
             settings.app_id,
@@ -143,6 +148,24 @@ async def _refuse_unfit(client: Redis, settings: Settings) -> None:
         fix = "start it, or name another with SEGMENTER_REDIS_URL"
         raise TransientError(f"Redis at {settings.redis_address} does not answer; {fix} ({error})") from error
     if faults:
+        raise ConfigurationError(faults)
+
+
+async def _refuse_unfit_topics(settings: Settings) -> None:
+    """Raise for topics that are missing or of another partition count, before anything relies on them."""
+    plans = topic_plans(settings)
+    try:
+        counts = await KafkaSourceLog(settings.kafka_bootstrap).partition_counts([plan.name for plan in plans])
+    except TransientError as error:
+        fix = "start it, or name another with SEGMENTER_KAFKA_BOOTSTRAP"
+        raise TransientError(f"{error}; {fix}") from error
+    if faults := [fault for plan in plans for fault in count_faults(plan, counts[plan.name])]:
+        raise ConfigurationError(faults)
+
+
+async def _refuse_forgetful_brokers(settings: Settings) -> None:
+    """Raise for brokers that forget a fence, or an id, sooner than its holder renews it."""
+    if faults := await check(settings.kafka_bootstrap, []):
         raise ConfigurationError(faults)
 
 
