@@ -130,7 +130,7 @@ def _own_messages() -> dict[str, Json]:
         "change": {
             "name": CHANGED,
             "contentType": "application/json",
-            "headers": _cloudevents_headers(CHANGED, {"upto": "Positions and watermark of the commit behind it, as JSON."}),
+            "headers": _cloudevents_headers(CHANGED, {"upto": "Positions and watermark of its commit, as JSON."}),
             "payload": _schema("change.json"),
             "bindings": {"kafka": _key(_KEY)},
         },
