@@ -164,6 +164,15 @@ def test_an_order_counts_from_the_time_of_the_named_fact(counts_from: CountsFrom
     assert (profile.totals.orders, profile.totals.net, profile.totals.last_order_at) == (1, 5_000, at(3))
 
 
+@pytest.mark.parametrize("days", [(3, 2), (2, 3)])
+def test_of_two_payments_the_earlier_counts_whichever_arrives_first(days: tuple[int, int]) -> None:
+    rules = replace(RULES, lifecycle=LifecycleRule(counts_from=CountsFrom.PAID))
+
+    profile = after(placed(), *(paid(day=day) for day in days), rules=rules)
+
+    assert (profile.totals.orders, profile.totals.last_order_at) == (1, at(2))
+
+
 def test_a_refund_of_an_order_that_does_not_count_lowers_nothing() -> None:
     rules = replace(RULES, lifecycle=LifecycleRule(counts_from=CountsFrom.PAID))
 
