@@ -1,16 +1,17 @@
-"""Event files: canonical JSON Lines, plain or gzipped, or standard input, one record a line."""
+"""Event files: canonical JSON Lines, plain or gzipped, or a pipe, one record a line."""
 
 import gzip
 import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
 STANDARD_INPUT = "-"
+GZIP_MAGIC = b"\x1f\x8b"
 
 
 @dataclass(slots=True)
@@ -27,7 +28,7 @@ class Line:
 
 
 class EventFile:
-    """A file of events that can be read more than once; standard input is kept in a temporary file meanwhile."""
+    """A file of events that can be read more than once; a pipe is kept in a temporary file meanwhile."""
 
     def __init__(self, stream: BinaryIO, name: str) -> None:
         self._stream = stream
@@ -45,14 +46,28 @@ class EventFile:
 @contextmanager
 def open_events(path: str) -> Iterator[EventFile]:
     """Open an event file. Raises OSError where there is none to read."""
-    if path == STANDARD_INPUT:
-        with tempfile.TemporaryFile() as spool:
-            shutil.copyfileobj(sys.stdin.buffer, spool)
-            yield EventFile(cast(BinaryIO, spool), "stdin")
-        return
-    with open(path, "rb") as plain:
-        if path.endswith(".gz"):
-            with gzip.open(plain) as unpacked:
-                yield EventFile(cast(BinaryIO, unpacked), Path(path).name)
+    with ExitStack() as stack:
+        if path == STANDARD_INPUT:
+            stream, name = _spooled(sys.stdin.buffer, stack), "stdin"
         else:
-            yield EventFile(plain, Path(path).name)
+            stream, name = stack.enter_context(open(path, "rb")), Path(path).name
+            if not stream.seekable():
+                stream = _spooled(stream, stack)
+        if path.endswith(".gz") or _is_packed(stream):
+            stream = cast(BinaryIO, stack.enter_context(gzip.open(stream)))
+        yield EventFile(stream, name)
+
+
+def _spooled(stream: BinaryIO, stack: ExitStack) -> BinaryIO:
+    """Return what a pipe gives as a file that can be read again."""
+    spool = cast(BinaryIO, stack.enter_context(tempfile.TemporaryFile()))  # noqa: SIM115 - the stack closes it
+    shutil.copyfileobj(stream, spool)
+    spool.seek(0)
+    return spool
+
+
+def _is_packed(stream: BinaryIO) -> bool:
+    """Tell whether a file at its beginning is gzip, whatever its name; no line of JSON begins so."""
+    begins = stream.read(len(GZIP_MAGIC))
+    stream.seek(0)
+    return begins == GZIP_MAGIC

@@ -31,6 +31,6 @@ async def partition_counts(bootstrap: str, topics: Collection[str]) -> Mapping[s
     count_by_topic = {topic["topic"]: len(topic["partitions"]) for topic in described}
     missing = [topic for topic in sorted(topics) if not count_by_topic.get(topic)]
     if missing:
-        fix = "create it with: segmenter topics create"
+        fix = "create it; `segmenter topics create` makes all that the settings name"
         raise ConfigurationError([f"topic {topic} is not on {bootstrap}; {fix}" for topic in missing])
     return count_by_topic

@@ -156,13 +156,21 @@ async def _wait(admin: Vendor, plans: Sequence[TopicPlan]) -> None:
             await asyncio.sleep(0.05)
 
 
+def count_faults(plan: TopicPlan, partitions: int) -> list[str]:
+    """Return what is wrong with how many partitions a topic has; 0: it does not exist."""
+    if not partitions:
+        return [f"topic {plan.name} does not exist; create it with `segmenter topics create`"]
+    if plan.any_count or partitions == plan.partitions:
+        return []
+    fix = "make it anew, or correct SEGMENTER_PARTITIONS"
+    return [f"topic {plan.name} has {partitions} partitions, expected {plan.partitions}; {fix}"]
+
+
 def _faults(plan: TopicPlan, found: _Found) -> list[str]:
     """Return what is wrong with one topic."""
     if not found.partitions:
-        return [f"topic {plan.name} does not exist; create it with `segmenter topics create`"]
-    faults = []
-    if not plan.any_count and found.partitions != plan.partitions:
-        faults.append(f"topic {plan.name} has {found.partitions} partitions, expected {plan.partitions}")
+        return count_faults(plan, 0)
+    faults = count_faults(plan, found.partitions)
     if not found.has_leaders:
         faults.append(f"topic {plan.name} has a partition without a leader")
     for setting, expected in plan.config.items():

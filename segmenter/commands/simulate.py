@@ -66,10 +66,18 @@ def _show(result: "SimulationResult", json: bool) -> None:
         say_json(result.as_json())
         return
     said = f"{result.events} events, {result.changes} changes, {result.customers} customers"
-    say(f"{said}, up to {rfc3339(result.until)}")
+    # A file without events has no time of its own.
+    say(f"{said}, up to {rfc3339(result.until)}" if result.until else said)
+    if result.left_out:
+        say(f"{result.left_out} later events left out")
+    if result.sizes:
+        _show_sizes(result)
+    for reason, count in sorted(result.rejected.items()):
+        say(f"{count} rejected: {reason}")
+
+
+def _show_sizes(result: "SimulationResult") -> None:
     say_table(
         ("dimension", "segment", "customers"),
         [(dimension, segment, str(count)) for (dimension, segment), count in sorted(result.sizes.items())],
     )
-    for reason, count in sorted(result.rejected.items()):
-        say(f"{count} rejected: {reason}")

@@ -24,7 +24,7 @@ def create_topics(config: ConfigFile = None, json: AsJson = False) -> None:
 
     results = kafka.create_topics(settings_from(config))
     if json:
-        say_json([{"topic": r.name, "is_new": r.is_new, "faults": list(r.faults)} for r in results])
+        say_json({"topics": [{"topic": r.name, "is_new": r.is_new, "faults": list(r.faults)} for r in results]})
     else:
         say_table(
             ("topic", "was", "faults"),

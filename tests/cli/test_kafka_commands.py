@@ -81,8 +81,8 @@ def test_topics_are_created_once_and_then_as_they_must_be(
 
     assert before.code == 1
     assert len(json.loads(before.out)["faults"]) == len(ROLES)
-    assert [topic["is_new"] for topic in json.loads(created.out)] == [True] * len(ROLES)
-    assert [topic["is_new"] for topic in json.loads(again.out)] == [False] * len(ROLES)
+    assert [topic["is_new"] for topic in json.loads(created.out)["topics"]] == [True] * len(ROLES)
+    assert [topic["is_new"] for topic in json.loads(again.out)["topics"]] == [False] * len(ROLES)
     assert (created.code, again.code, after.code) == (0, 0, 0)
     assert json.loads(after.out) == {"faults": []}
 
@@ -188,7 +188,8 @@ def test_a_topic_that_is_not_there_is_told_with_the_way_to_create_it(
     ran = segmenter("publish", written(tmp_path / "e.jsonl", []), "--topic", "nowhere", **environment)
 
     assert ran.code == 2
-    assert ran.err == f"topic nowhere is not on {bootstrap}; create it with: segmenter topics create\n"
+    fix = "create it; `segmenter topics create` makes all that the settings name"
+    assert ran.err == f"topic nowhere is not on {bootstrap}; {fix}\n"
 
 
 def test_standard_input_is_sent_as_it_comes(on_topics: RunCommand, environment: Mapping[str, str]) -> None:
@@ -211,6 +212,28 @@ def test_standard_input_is_sent_as_it_comes(on_topics: RunCommand, environment: 
 
     assert is_sent_before_the_end
     assert json.loads(out)["sent"] == {topic: 2}
+
+
+def test_a_packed_file_is_known_by_its_content(on_topics: RunCommand, tmp_path: Path) -> None:
+    packed = tmp_path / "events.jsonl"
+    packed.write_bytes(gzip.compress(json.dumps(event("click", "c-1")).encode()))
+
+    ran = on_topics("publish", str(packed), "--json")
+
+    assert list(json.loads(ran.out)["sent"].values()) == [1]
+
+
+def test_a_packed_standard_input_is_refused(on_topics: RunCommand, environment: Mapping[str, str]) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "segmenter", "publish", "-"],
+        input=gzip.compress(json.dumps(event("click", "c-1")).encode()),
+        capture_output=True,
+        check=False,
+        env={**os.environ, **environment},
+    )
+
+    assert (ran.returncode, ran.stdout) == (2, b"")
+    assert ran.stderr == b"-: is packed with gzip; unpack it first: zcat FILE | segmenter publish -\n"
 
 
 def rejected_record(number: int, reason: RejectReason, value: bytes) -> tuple[bytes | None, list[tuple[str, bytes]]]:

@@ -53,6 +53,24 @@ def worker(
     print(log.read_text())
 
 
+def test_a_worker_refuses_to_start_without_a_topic_it_speaks_on(
+    segmenter: RunCommand, environment: Mapping[str, str]
+) -> None:
+    assert segmenter("topics", "create", **environment).code == 0
+    elsewhere = {**environment, "SEGMENTER_TOPICS__CHANGES__NAME": "nowhere"}
+
+    ran = subprocess.run(
+        [sys.executable, "-m", "segmenter", "worker"],
+        capture_output=True,
+        check=False,
+        timeout=PATIENCE_S,
+        env={**os.environ, **elsewhere},
+    )
+
+    assert ran.returncode == 2
+    assert ran.stderr.endswith(b"topic nowhere does not exist; create it with `segmenter topics create`\n")
+
+
 def segments_of(segmenter: RunCommand, customer: str) -> dict[str, str]:
     ran = segmenter("customer", customer, "--json")
     return {} if ran.code else {at["dimension"]: at["segment"] for at in json.loads(ran.out)["segments"]}

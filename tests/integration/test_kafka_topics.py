@@ -40,7 +40,7 @@ async def test_what_exists_is_left_as_it_is_and_its_faults_are_named(
 
     assert not result.is_new
     assert result.faults == (
-        f"topic {changed.name} has 4 partitions, expected 8",
+        f"topic {changed.name} has 4 partitions, expected 8; make it anew, or correct SEGMENTER_PARTITIONS",
         f"topic {changed.name} has cleanup.policy=delete, expected compact",
         f"topic {changed.name} has retention.ms=2592000000, expected for ever (-1)",
     )
