@@ -19,7 +19,10 @@ NOTHING: Mapping[Source, Instant] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a forwarded record was read first; `incarnation` tells a topic from a later one of its name."""
+    """Where a forwarded record was read first; `incarnation` tells a topic from a later one of its name.
+
+    `whole` is empty, or the length and SHA-256 of a value of which only the beginning came home.
+    """
 
     topic: str
     partition: int
@@ -27,6 +30,7 @@ class Origin:
     offset: int
     ordinal: int
     timestamp: int
+    whole: str = ""
 
     @property
     def taken_key(self) -> str:
@@ -36,14 +40,15 @@ class Origin:
     def header(self) -> tuple[str, bytes]:
         """Return it as a record header."""
         text = f"{self.taken_key}/{self.offset}/{self.ordinal}/{self.timestamp}"
-        return ORIGIN_HEADER, text.encode()
+        return ORIGIN_HEADER, (f"{text}#{self.whole}" if self.whole else text).encode()
 
     @staticmethod
     def read(text: bytes) -> "Origin":
         """Return the origin in a header. Raises ValueError for one that we did not write."""
-        topic, partition, offset, ordinal, timestamp = text.decode().rsplit("/", 4)
+        place, _, whole = text.decode().partition("#")
+        topic, partition, offset, ordinal, timestamp = place.rsplit("/", 4)
         number, _, incarnation = partition.partition("@")
-        return Origin(topic, int(number), incarnation, int(offset), int(ordinal), int(timestamp))
+        return Origin(topic, int(number), incarnation, int(offset), int(ordinal), int(timestamp), whole)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,24 +118,25 @@ class Reader:
         """Return what these records come to, given how far each origin was taken and marked before."""
         reading = Reading()
         for record in records:
-            reading.positions[f"{record.topic}/{record.partition}"] = record.offset + 1
+            source = f"{record.topic}/{record.partition}"
+            reading.positions[source] = record.offset + 1
             if record.topic == self._rekeyed:
                 self._read_forwarded(record, reading, taken, markers)
             else:
-                self._read_direct(record, reading)
+                self._read_direct(record, source, reading)
         return reading
 
-    def _read_direct(self, record: Record, reading: Reading) -> None:
+    def _read_direct(self, record: Record, source: Source, reading: Reading) -> None:
         decoded = self._decoder.decode(record)
-        recorded_at = record.timestamp * MILLISECOND
+        shown_at = record.timestamp * MILLISECOND
         if isinstance(decoded, Decoded):
             home = self._home_of(decoded.home_id)
-            recorded_at = min(decoded.at, recorded_at)
+            shown_at = min(shown_at, decoded.at)
             if home != self._lane:
                 decoded = _not_at_home(record, home)
         self._sort(decoded, record, reading)
-        source = f"{record.topic}/{record.partition}"
-        reading.newest[source] = max(reading.newest.get(source, recorded_at), recorded_at)
+        if shown_at >= reading.newest.get(source, shown_at):
+            reading.newest[source] = shown_at
 
     def _read_forwarded(
         self, record: Record, reading: Reading, taken: Mapping[str, int], markers: Mapping[Source, Instant]
@@ -145,7 +151,7 @@ class Reader:
                     return
                 reading.taken[origin.taken_key] = origin.offset
                 original = _as_read(record, origin)
-                self._sort(self._decoder.decode(original), original, reading)
+                self._sort(_too_large(origin) or self._decoder.decode(original), original, reading)
             case None:
                 problem = f"header {ORIGIN_HEADER} is not first; only the repartition stage writes to this topic"
                 self._sort(Rejection(RejectReason.NOT_AT_HOME, problem), record, reading)
@@ -155,8 +161,9 @@ class Reader:
         if isinstance(decoded, Rejection):
             reading.rejected.append((record, decoded))
             return
-        for oddity, count in _oddities(decoded):
-            self._recorder.odd(oddity, count)
+        if decoded.had_no_id or decoded.unknown_fields:
+            for oddity, count in _oddities(decoded):
+                self._recorder.odd(oddity, count)
         if decoded.event.test:
             self._recorder.events(decoded.event.type, Verdict.EXCLUDED)
             return
@@ -169,6 +176,12 @@ def _not_at_home(record: Record, home: int) -> Rejection:
         f"this customer's home is partition {home}, found on {record.partition}; topic {record.topic} is declared "
         "`keyed: customer` but is keyed or partitioned by something else",
     )
+
+
+def _too_large(origin: Origin) -> Rejection | None:
+    if not origin.whole:
+        return None
+    return Rejection(RejectReason.RECORD_TOO_LARGE, f"value has {origin.whole}; only its beginning was forwarded")
 
 
 def _ours(headers: Sequence[tuple[str, bytes]]) -> Origin | Marker | None:

@@ -6,6 +6,7 @@ sends again what was not noted: the home lane keeps the highest origin offset it
 task that does not know it was replaced, does no harm. Once a second each task tells every home how far it is.
 """
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,9 @@ from segmenter.ports import Decoder, Forward, Forwarder, Record, Recorder, TaskS
 
 MARKED_EVERY: Instant = SECOND
 FORWARDED_AT_ONCE = 4_000
+# The repartition topic takes 2 MiB with key and headers. What is larger is put aside at home, where 256 KiB are kept.
+LARGEST_WHOLE = 1_536 * 1_024
+KEPT_OF_LARGER = 256 * 1_024
 # A topic that is created anew under its old name starts again at offset 0; an operator then raises this.
 INCARNATION = "0"
 
@@ -77,11 +81,12 @@ class RepartitionTask:
             home = self._stage.home_of(decoded.home_id)
             recorded_at = min(decoded.at, recorded_at)
         self._newest = recorded_at if self._newest is None else max(self._newest, recorded_at)
-        origin = Origin(record.topic, record.partition, INCARNATION, record.offset, 0, record.timestamp)
+        value, whole = _forwardable(record.value)
+        origin = Origin(record.topic, record.partition, INCARNATION, record.offset, 0, record.timestamp, whole)
         return Forward(
             partition=home,
             key=record.key,
-            value=record.value,
+            value=value,
             headers=(origin.header(), *record.headers),
         )
 
@@ -101,3 +106,10 @@ class RepartitionTask:
             ]
         )
         self._marked_at = now
+
+
+def _forwardable(value: bytes | None) -> tuple[bytes | None, str]:
+    """Return what the repartition topic takes of a value, and what the whole was where that is only its beginning."""
+    if value is None or len(value) <= LARGEST_WHOLE:
+        return value, ""
+    return value[:KEPT_OF_LARGER], f"{len(value)} bytes with SHA-256 {hashlib.sha256(value).hexdigest()}"

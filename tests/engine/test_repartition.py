@@ -1,6 +1,7 @@
 """The repartition stage: records of any key come home once, in order, with the time of their source behind them."""
 
 import asyncio
+import hashlib
 from collections import Counter
 
 import pytest
@@ -11,7 +12,7 @@ from segmenter.engine.intake import Evidence
 from segmenter.engine.reading import Marker
 from segmenter.engine.repartition import RepartitionTask
 from segmenter.errors import TransientError
-from segmenter.ports import Source
+from segmenter.ports import Output, Source
 from tests.engine.memory_worker import (
     REKEYED,
     MemoryWorker,
@@ -98,6 +99,21 @@ async def test_bad_input_of_a_repartitioned_topic_is_put_aside_once_and_what_is_
 
     assert world.rejected() == {"unparseable": 1}
     assert world.lifecycles("c-1") == ["new"]
+
+
+async def test_of_a_record_too_large_to_be_forwarded_the_beginning_is_put_aside() -> None:
+    world = world_of()
+    value = b"x" * (2 * 1024 * 1024)
+    world.broker.write(ORDERS, value, key=b"o-1")
+    async with working(world) as worker:
+        await turn(worker, day(0))
+
+    (record,) = world.output.records[Output.REJECTED, 0]
+    told = dict(record.headers)
+    assert (told["reason"], told["topic"], told["offset"]) == (b"record_too_large", b"orders", b"0")
+    assert record.value == value[: 256 * 1024]
+    assert b"2097152 bytes" in told["detail"]
+    assert hashlib.sha256(value).hexdigest().encode() in told["detail"]
 
 
 async def test_the_position_moves_only_when_the_broker_has_acknowledged() -> None:
