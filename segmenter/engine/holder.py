@@ -162,20 +162,23 @@ class LaneHolder:
         evidence: Mapping[Place, Evidence],
         now: Instant,
     ) -> None:
-        lane, size = hold.lane, self._workshop.terms.events_per_commit
+        lane, shop = hold.lane, self._workshop
+        size = shop.terms.events_per_commit
         in_order = _by_record_time([records[place] for place in records if place in hold.positions])
         starts = range(0, max(1, len(in_order)), size)
         for start in starts:
-            reading = hold.reader.read(in_order[start : start + size], lane.state.taken, lane.state.markers)
-            shown = evidence if start == starts[-1] else {}
-            self._note_shown(hold, reading, shown)
-            watermark = hold.watermark.advance({**lane.state.markers, **reading.markers})
-            await lane.advance(reading, watermark, now)
-            hold.positions.update((_place(source), offset) for source, offset in reading.positions.items())
+            async with shop.turns:
+                reading = hold.reader.read(in_order[start : start + size], lane.state.taken, lane.state.markers)
+                shown = evidence if start == starts[-1] else {}
+                self._note_shown(hold, reading, shown)
+                watermark = hold.watermark.advance({**lane.state.markers, **reading.markers})
+                await lane.advance(reading, watermark, now)
+                hold.positions.update((_place(source), offset) for source, offset in reading.positions.items())
         for _ in range(BITES_PER_POLL):
             if not lane.has_more or hold.relay.is_full:
                 break
-            await lane.advance(Reading(), hold.watermark.at, now)
+            async with shop.turns:
+                await lane.advance(Reading(), hold.watermark.at, now)
 
     def _note_shown(self, hold: _Hold, reading: Reading, shown: Mapping[Place, Evidence]) -> None:
         """Take over how far each source is read, past control markers, and what time that is evidence of."""

@@ -23,6 +23,9 @@ class Workshop:
     sources: SourceLog
     tasks: Sequence[str]
     """Every partition that comes over the repartition topic."""
+    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
+    """Who may work on a commit: one lane computes while another waits for the store. With all at once, every answer
+    of a server would wait until all lanes have computed, and time-outs would come true of servers that answered."""
     takeovers: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(8))
     process: str = field(default_factory=lambda: secrets.token_hex(8))
     """A nonce of this process, in which all its tokens begin."""
