@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -32,16 +33,16 @@ class Heard:
 
     records: Mapping[Output, Sequence[ConsumerRecord]]
 
-    @property
+    @cached_property
     def changes(self) -> list[Told]:
         """Return the change-sets."""
         return [json.loads(record.value) for record in self.records[Output.CHANGES]]
 
-    @property
+    @cached_property
     def memberships(self) -> dict[str, Told]:
         """Return the last membership of each customer: what is left after compaction."""
-        records = self.records[Output.MEMBERSHIPS]
-        return {record.key.decode(): json.loads(record.value) for record in records if record.value is not None}
+        last = {record.key: record.value for record in self.records[Output.MEMBERSHIPS]}
+        return {key.decode(): json.loads(value) for key, value in last.items() if value is not None}
 
     @property
     def rejected(self) -> list[ConsumerRecord]:

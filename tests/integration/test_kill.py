@@ -1,13 +1,12 @@
 """A worker is killed in the midst of its work, again and again: every change is told once, and none is missing."""
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
 
 from segmenter.domain.instants import SECOND
-from tests.bench.kafka import KafkaCluster
 from tests.integration.checker import by_sequence, check, differences, expected_changes, hear
-from tests.integration.workload import Shop, Site, at_of, busy_shop, until_ready, until_shared
+from tests.integration.conftest import SiteMaker
+from tests.integration.workload import Shop, at_of, busy_shop, until_ready, until_shared
 
 # Classes move silently: when a boundary reaches a lane is not the same in two runs.
 RULES = "lifecycle: {inactive_after: 6s}\nvalue: {min_ranked: 1000000}\n"
@@ -16,36 +15,25 @@ LOAD_S = 42
 
 
 async def test_three_kills_under_load_leave_every_change_told_exactly_once(
-    kafka: KafkaCluster, redis_url: str, unique: Callable[[str], str], tmp_path: Path
+    make_site: SiteMaker, tmp_path: Path
 ) -> None:
-    site = Site(
-        bootstrap=kafka.bootstrap,
-        redis_url=redis_url,
-        unique=unique,
-        directory=tmp_path,
-        rules=RULES,
-        settings={"allowed_lateness": "5s", "announce_from": "2020-01-01T00:00:00Z"},
-    )
+    site = make_site(RULES, settings={"allowed_lateness": "5s", "announce_from": "2020-01-01T00:00:00Z"})
     await site.make_topics()
     workers = [site.start_worker(), site.start_worker()]
-    try:
-        async with site.lanes() as lanes, Shop(site) as shop:
-            until_ready(workers)
-            await until_shared(lanes, 2)
-            events = busy_shop(2_500, site.clock.now(), LOAD_S)
-            selling = asyncio.create_task(shop.send_live(events, site.clock.now))
-            for turn in range(KILLS):
-                await asyncio.sleep(4)
-                workers[turn % 2].kill()
-                workers[turn % 2] = site.start_worker()
-                await asyncio.sleep(LOAD_S / KILLS - 6)
-            await selling
-            rest_at = at_of(events[-1]) + 10 * SECOND
-            await lanes.until_settled(rest_at, 60)
-            assert len(set(await lanes.owners())) == 2
-    finally:
-        site.stop_workers()
-        (tmp_path / "all.log").write_text(site.logs())
+    async with site.lanes() as lanes, Shop(site) as shop:
+        until_ready(workers)
+        await until_shared(lanes, 2)
+        events = busy_shop(2_500, site.clock.now(), LOAD_S)
+        selling = asyncio.create_task(shop.send_live(events, site.clock.now))
+        for turn in range(KILLS):
+            await asyncio.sleep(4)
+            workers[turn % 2].kill()
+            workers[turn % 2] = site.start_worker()
+            await asyncio.sleep(LOAD_S / KILLS - 6)
+        await selling
+        rest_at = at_of(events[-1]) + 10 * SECOND
+        await lanes.until_settled(rest_at, 60)
+        assert len(set(await lanes.owners())) == 2
 
     heard = await hear(site.bootstrap, site.outputs())
     check(heard)

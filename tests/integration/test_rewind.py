@@ -2,15 +2,16 @@
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
+
+import pytest
 
 from segmenter.domain.instants import SECOND
-from tests.bench.kafka import KafkaCluster
 from tests.bench.redis import RedisServer
 from tests.integration.checker import against_model, check, check_at_rest, hear
-from tests.integration.workload import Shop, Site, at_of, busy_shop, until_ready, until_shared
+from tests.integration.conftest import SiteMaker
+from tests.integration.workload import Shop, at_of, busy_shop, until_ready, until_shared
 from tests.oracle.model import Terms
 
 RULES = "lifecycle: {inactive_after: 6s}\nvalue: {window: all, band: 0, dwell: 0s, min_ranked: 50}\n"
@@ -19,38 +20,33 @@ MODEL = Terms(inactive_after=timedelta(seconds=6), window=None)
 AGE_S = float(os.environ.get("REWIND_AGE_S", "6"))
 
 
+@pytest.fixture
+def redis() -> Iterator[RedisServer]:
+    with RedisServer() as server:
+        yield server
+
+
 async def test_a_dump_put_back_twice_in_mid_run_costs_no_sequence_and_no_event(
-    kafka: KafkaCluster, unique: Callable[[str], str], tmp_path: Path
+    make_site: SiteMaker, redis: RedisServer
 ) -> None:
-    with RedisServer() as redis:
-        site = Site(
-            bootstrap=kafka.bootstrap,
-            redis_url=redis.url,
-            unique=unique,
-            directory=tmp_path,
-            rules=RULES,
-            settings={"announce_from": "2020-01-01T00:00:00Z"},
-        )
-        await site.make_topics()
-        workers = [site.start_worker(), site.start_worker()]
-        try:
-            async with site.lanes() as lanes, Shop(site) as shop:
-                until_ready(workers)
-                await until_shared(lanes, 2)
-                events = busy_shop(2_000, site.clock.now(), 3 * AGE_S + 6)
-                selling = asyncio.create_task(shop.send_live(events, site.clock.now))
-                await asyncio.sleep(4)
-                dump = await asyncio.to_thread(redis.dump)
-                await asyncio.sleep(AGE_S)
-                await asyncio.to_thread(redis.restore, dump)
-                await asyncio.sleep(AGE_S)
-                await asyncio.to_thread(redis.restore, dump)
-                await selling
-                await lanes.until_settled(at_of(events[-1]) + 10 * SECOND, 60)
-                profiles = await lanes.profiles({event["customer_id"] for event in events})
-        finally:
-            site.stop_workers()
-            (tmp_path / "all.log").write_text(site.logs())
+    site = make_site(RULES, redis_url=redis.url, settings={"announce_from": "2020-01-01T00:00:00Z"})
+    await site.make_topics()
+    workers = [site.start_worker(), site.start_worker()]
+    async with site.lanes() as lanes, Shop(site) as shop:
+        until_ready(workers)
+        await until_shared(lanes, 2)
+        events = busy_shop(2_000, site.clock.now(), 3 * AGE_S + 6)
+        selling = asyncio.create_task(shop.send_live(events, site.clock.now))
+        await asyncio.sleep(4)
+        dump = await asyncio.to_thread(redis.dump)
+        await asyncio.sleep(AGE_S)
+        await asyncio.to_thread(redis.restore, dump)
+        await asyncio.sleep(AGE_S)
+        await asyncio.to_thread(redis.restore, dump)
+        await selling
+        await lanes.until_at_rest(at_of(events[-1]) + 10 * SECOND, 60)
+        profiles = await lanes.profiles({event["customer_id"] for event in events})
+        site.stop_workers()
 
     heard = await hear(site.bootstrap, site.outputs())
     check(heard)

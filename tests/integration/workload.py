@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from pathlib import Path
 from aiokafka import AIOKafkaProducer
 
 from segmenter.adapters.home import home_of
+from segmenter.adapters.redis_board import RedisBoard
 from segmenter.adapters.redis_client import connect
 from segmenter.adapters.redis_lanes import RedisLaneStore
 from segmenter.domain.instants import MILLISECOND, Instant, instant_of, rfc3339
@@ -113,16 +115,18 @@ class Site:
         for worker in self.workers:
             worker.stop()
 
-    def logs(self) -> str:
-        """Return what the workers wrote, for a failure's report."""
-        return "\n".join(f"--- {worker.log.name}\n{worker.output()}" for worker in self.workers)
+    def troubles(self) -> str:
+        """Return what the workers warned of, for a failure's report."""
+        lines = [f"{w.log.name}: {line}" for w in self.workers for line in w.output().splitlines()]
+        return "\n".join(line for line in lines if "WARN" in line or "ERROR" in line or "Error" in line)
 
     @asynccontextmanager
     async def lanes(self) -> AsyncIterator["Lanes"]:
         """Give a look at what is stored."""
         client = connect(self.redis_url)
         try:
-            yield Lanes(RedisLaneStore(client, "seg"), self.partitions)
+            board = RedisBoard(client, "seg", self.partitions)
+            yield Lanes(RedisLaneStore(client, "seg"), board, self.partitions)
         finally:
             await client.aclose()
 
@@ -132,6 +136,7 @@ class Lanes:
     """What the store holds of an installation."""
 
     store: RedisLaneStore
+    board: RedisBoard
     partitions: int
 
     async def states(self) -> list[LaneState]:
@@ -157,6 +162,28 @@ class Lanes:
     async def until_settled(self, watermark: Instant, timeout_s: float) -> None:
         """Wait until every lane is live, has come to this time, and has published all it had to say."""
         await self.until(lambda states: all(_is_settled(state, watermark) for state in states), timeout_s)
+
+    async def until_at_rest(self, watermark: Instant, timeout_s: float) -> None:
+        """Wait until all is settled and classes are those of a full sort: nothing has moved for three rounds."""
+        resting, since = await self._ranking(), time.monotonic()
+
+        async def has_rested() -> bool:
+            nonlocal resting, since
+            await self.until_settled(watermark, timeout_s)
+            if (found := await self._ranking()) != resting:
+                resting, since = found, time.monotonic()
+            return time.monotonic() - since > 3
+
+        async with asyncio.timeout(timeout_s):
+            while not await has_rested():  # noqa: ASYNC110  # others write it
+                await asyncio.sleep(0.2)
+
+    async def _ranking(self) -> list[object]:
+        """Return all that moves as long as classes do."""
+        boundary = await self.board.boundary()
+        notes = [state.notes for state in await self.states()]
+        adopted = [note.boundary.content if note.boundary is not None else None for note in notes]
+        return [boundary, [note.rank_version for note in notes], adopted, [note.sweep for note in notes]]
 
     async def until(self, is_true: Callable[[Sequence[LaneState]], bool], timeout_s: float) -> None:
         """Wait until something holds of the lanes. Raises AssertionError that shows them."""
