@@ -48,7 +48,7 @@ class Profile:
     first_seen_at: Instant | None = None
     last_seen_at: Instant | None = None
     ledger: Ledger = field(default_factory=Ledger)
-    totals: Totals = Totals()
+    totals: Totals = field(default_factory=Totals)
     """Of the ledger, as of `settled_at`."""
     present: Mapping[str, Standing] = field(default_factory=dict)
     """Where he stands, by dimension."""
@@ -70,6 +70,8 @@ class Profile:
     @property
     def is_excluded(self) -> bool:
         """Tell whether he is staff, kept out of everything."""
+        if not self.attributes:
+            return False
         exclude = self.attributes.get("exclude")
         return exclude is not None and exclude.value is True
 
@@ -92,20 +94,20 @@ class Profile:
 
     def copy(self) -> "Profile":
         """Return one that can be changed without changing this one."""
-        # By hand: `dataclasses.replace` takes three times as long, and this is done for every event.
-        return Profile(
-            customer=self.customer,
-            life=self.life,
-            sequence=self.sequence,
-            settled_at=self.settled_at,
-            first_seen_at=self.first_seen_at,
-            last_seen_at=self.last_seen_at,
-            ledger=self.ledger,
-            totals=self.totals,
-            present=self.present,
-            unannounced=self.unannounced,
-            recent_ids=self.recent_ids,
-            attributes=self.attributes,
-            wake_at=self.wake_at,
-            is_held=self.is_held,
-        )
+        # Around __init__, whose keywords take six times as long: this is done for every event.
+        other = object.__new__(Profile)
+        other.customer = self.customer
+        other.life = self.life
+        other.sequence = self.sequence
+        other.settled_at = self.settled_at
+        other.first_seen_at = self.first_seen_at
+        other.last_seen_at = self.last_seen_at
+        other.ledger = self.ledger
+        other.totals = self.totals
+        other.present = self.present
+        other.unannounced = self.unannounced
+        other.recent_ids = self.recent_ids
+        other.attributes = self.attributes
+        other.wake_at = self.wake_at
+        other.is_held = self.is_held
+        return other

@@ -11,10 +11,12 @@ from dataclasses import dataclass, field, replace
 
 from segmenter.domain.causes import Arrived, PeersMoved, Released, Tick, Verdict
 from segmenter.domain.instants import MILLISECOND, SECOND, Instant
+from segmenter.domain.step import ORDER_FACTS
 from segmenter.domain.value import Boundary
 from segmenter.engine.batch import Batch
 from segmenter.engine.outbox import Outbox
 from segmenter.engine.reading import Reading, place_of
+from segmenter.engine.state import state_after
 from segmenter.engine.sweep import left_of, sweep_for, walked
 from segmenter.engine.terms import Terms
 from segmenter.errors import OwnershipError
@@ -201,15 +203,16 @@ class Lane:
     def _step_arrivals(self, batch: Batch, reading: Reading, settle_limit: Instant) -> None:
         """Step events by their own time and id. All before the watermark of this commit is read: a safe limit."""
         notes, recorder = self.state.notes, self._services.recorder
+        verdicts: Counter[tuple[str, Verdict]] = Counter()
         for decoded, record in sorted(reading.arrivals, key=_time_and_id):
-            at = decoded.at
+            at, event = decoded.at, decoded.event
             cause = Arrived(
-                event=decoded.event,
+                event=event,
                 at=at,
                 event_id=decoded.event_id,
                 settle_to=min(at, settle_limit),
                 watermark=notes.watermark,
-                place=place_of(record),
+                place=place_of(record) if type(event) in ORDER_FACTS else "",
             )
             transition = batch.step(decoded.customer, cause, record.timestamp * MILLISECOND)
             if transition.rejection is not None:
@@ -217,11 +220,13 @@ class Lane:
             verdict = transition.verdict
             if transition.profile is not None and transition.profile.is_excluded and verdict is Verdict.ACCEPTED:
                 verdict = Verdict.EXCLUDED
-            recorder.events(decoded.event.type, verdict)
+            verdicts[event.type, verdict] += 1
             if transition.rounded:
                 recorder.odd("rounded_amount", transition.rounded)
             if transition.over_refunded:
                 recorder.odd("over_refund")
+        for (kind, verdict), count in verdicts.items():
+            recorder.events(kind, verdict, count)
 
     def _step_work(self, batch: Batch, work: _Work, notes: LaneNotes, now: Instant) -> LaneNotes:
         """Play deadlines by (time, customer), look at those a boundary may have moved, release the held."""
@@ -291,20 +296,3 @@ class Lane:
 
 def _time_and_id(arrival: tuple[Decoded, Record]) -> tuple[Instant, str]:
     return arrival[0].at, arrival[0].event_id
-
-
-def state_after(state: LaneState, commit: Commit) -> LaneState:
-    """Return what a lane is once this commit is stored."""
-    sizes = Counter(state.sizes)
-    sizes.update(commit.sizes)
-    return replace(
-        state,
-        version=commit.version + 1,
-        notes=commit.notes,
-        positions={**state.positions, **{source: after for source, (_, after) in commit.positions.items()}},
-        taken={**state.taken, **commit.taken},
-        markers={**state.markers, **commit.markers},
-        next_seq={**state.next_seq, **commit.next_seq},
-        next_page=commit.pages[-1].number + 1 if commit.pages else state.next_page,
-        sizes=sizes,
-    )

@@ -43,6 +43,7 @@ class Engine:
         self._keepers: dict[int, asyncio.Task[None]] = {}
         self._caretaker = Caretaker(workshop, board, self._holders)
         self._tasks: dict[Place, RepartitionTask] = {}
+        self._task_places: frozenset[Place] = frozenset()
         self._stopped_places: dict[Place, str] = {}
         self._generation: int | None = None
         self._is_revoked = True
@@ -66,9 +67,7 @@ class Engine:
         for lane in list(self._holders):
             await self._let_go(lane)
         errands = [*self._errands, *([self._background] if self._background else [])]
-        for errand in errands:
-            errand.cancel()
-        await asyncio.gather(*errands, return_exceptions=True)
+        await asyncio.gather(*(end(errand) for errand in errands))
 
     def intake(self) -> Mapping[Place, int]:
         """Return what to read now, and from where."""
@@ -86,6 +85,8 @@ class Engine:
     async def assigned(self, generation: int, partitions: Collection[Place]) -> None:
         """Keep what stays, let go of what went, begin to take what came."""
         self._generation = generation
+        # Whoever has it next may have been helped by an operator before it comes back.
+        self._stopped_places = {place: why for place, why in self._stopped_places.items() if place in partitions}
         lanes = {partition for topic, partition in partitions if self._is_home_topic(topic)}
         for lane in self._holders.keys() - lanes:
             await self._let_go(lane)
@@ -190,26 +191,27 @@ class Engine:
 
     async def _begin_tasks(self, places: Collection[Place]) -> None:
         """Take up the repartition tasks of these partitions where they were left."""
-        for place in self._tasks.keys() - set(places):
+        self._task_places = frozenset(places)
+        for place in self._tasks.keys() - self._task_places:
             del self._tasks[place]
             self._recorder.forget_source(*place)
-        for place in set(places) - self._tasks.keys():
+        for place in self._task_places - self._tasks.keys():
             self._errand(self._begin_task(place), f"task {place[0]}/{place[1]}")
 
     async def _begin_task(self, place: Place) -> None:
         source = f"{place[0]}/{place[1]}"
-        while True:
+        while place in self._task_places - self._tasks.keys():
             try:
                 position = await self._stage.tasks.position(source)
                 if position is None:
                     position = (await self._workshop.sources.beginnings([place]))[place]
                     await self._stage.tasks.advance(source, position)
-                self._tasks[place] = RepartitionTask(*place, position, self._stage)
             except TransientError as error:
                 log.warning("task_paused", extra={"source": source, "reason": str(error)})
                 await asyncio.sleep(1)
             else:
-                return
+                if place in self._task_places:
+                    self._tasks.setdefault(place, RepartitionTask(*place, position, self._stage))
 
     async def _advance(self, place: Place, task: RepartitionTask, poll: Poll, now: Instant) -> None:
         """Let a task forward its part of a poll; a server that is away makes it read the rest again."""
