@@ -38,6 +38,8 @@ class KafkaForwarder:
         self._options = producer_options(bootstrap, f"{client_id}-forward")
         self._producer: Vendor | None = None
         self._starting = asyncio.Lock()
+        self._turn = asyncio.Lock()
+        self._waiting: list[tuple[Sequence[Forward], asyncio.Future[None]]] = []
 
     async def __aenter__(self) -> Self:
         return self
@@ -68,6 +70,36 @@ class KafkaForwarder:
         return Forward(partition=record.partition, key=None, value=b"", headers=headers)
 
     async def _send(self, records: Sequence[Forward]) -> None:
+        """Send together with what other tasks want sent meanwhile, and fail with them.
+
+        The producer takes one batch of a partition after the other and is not fair: with a batch of each task's own,
+        some would wait for their turn until it times out.
+        """
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((records, done))
+        async with self._turn:
+            if not done.done():
+                await self._send_waiting()
+        done.result()
+
+    async def _send_waiting(self) -> None:
+        """Send what is waiting, and tell everyone how it went."""
+        waiting, self._waiting = self._waiting, []
+        outcome: BaseException | None = TransientError("the forwarding was given up")
+        try:
+            await self._deliver([record for records, _ in waiting for record in records])
+            outcome = None
+        except Exception as error:  # noqa: BLE001  # each caller raises it as his own
+            outcome = error
+        finally:
+            for _, done in waiting:
+                if outcome is None:
+                    done.set_result(None)
+                else:
+                    done.set_exception(outcome)
+                    done.exception()  # a caller that was cancelled does not fetch it
+
+    async def _deliver(self, records: Sequence[Forward]) -> None:
         """Send with the producer of the moment, which is dropped after any error: its sequences are broken."""
         bodies: dict[int, list[Body]] = {}
         for record in records:
