@@ -15,7 +15,7 @@ from pathlib import Path
 from confluent_kafka import Producer
 from redis import Redis
 
-from benchmarks.machine import SERVER_CORE, cpu_seconds, pin
+from benchmarks.machine import SERVER_CORE, cpu_seconds
 from benchmarks.shop import CLICKS, ORDERS, SUPPORT, Sent
 from segmenter.adapters.home import home_of
 from segmenter.adapters.keys import LaneKeys

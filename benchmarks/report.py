@@ -1,5 +1,9 @@
-"""Runs benchmarks by name, shows their tables, and writes each between its markers in `benchmarks/README.md`."""
+"""Runs benchmarks by name, shows their tables, and writes each between its markers in `benchmarks/README.md`.
 
+Usage: python -m benchmarks [NAME …] [--scale S] [--write]
+"""
+
+import argparse
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -53,3 +57,19 @@ def write(name: str, text: str) -> None:
     if count != 1:
         raise ValueError(f"{README.name} has {count} places {begin} … {end}; expected one")
     README.write_text(after)
+
+
+def main() -> None:
+    """Run what is named; all where nothing is."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(BENCHMARKS)}; none: all")
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the work that is done, such as 0.1")
+    parser.add_argument("--write", action="store_true", help="put the tables into benchmarks/README.md")
+    options = parser.parse_args()
+    if unknown := [name for name in options.names if name not in BENCHMARKS]:
+        parser.error(f"found {', '.join(unknown)}; expected any of {', '.join(BENCHMARKS)}")
+    run(options.names, options.scale, is_written=options.write)
+
+
+if __name__ == "__main__":
+    main()

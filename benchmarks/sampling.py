@@ -23,7 +23,7 @@ class _Samples:
         self.within: Counter[str] = Counter()
 
     def take(self, _signal: int, frame: FrameType | None) -> None:
-        """Count the functions on the stack that has the CPU, which is that of the main thread or of one that waits."""
+        """Count the functions on the stack that has the CPU: that of the main thread, or of one that waits."""
         self.count += 1
         main = threading.main_thread().ident
         stacks = {ident: frame if ident == main else found for ident, found in sys._current_frames().items()}

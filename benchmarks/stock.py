@@ -95,7 +95,8 @@ def build(bootstrap: str, redis_url: str, events: int, directory: Path) -> faust
 def main() -> None:
     bootstrap, redis_url, events, directory = sys.argv[1:]
     os.sched_setaffinity(0, {WORKER_CORE})
-    faust.Worker(build(bootstrap, redis_url, int(events), Path(directory)), loglevel="WARNING").execute_from_commandline()
+    app = build(bootstrap, redis_url, int(events), Path(directory))
+    faust.Worker(app, loglevel="WARNING").execute_from_commandline()
 
 
 if __name__ == "__main__":
