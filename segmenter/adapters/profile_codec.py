@@ -21,9 +21,8 @@ from segmenter.adapters.profile_parts import (
     pack_attribute,
     pack_instant,
     pack_order,
-    pack_text,
+    pack_standing,
     pack_word,
-    word_code,
 )
 from segmenter.domain.ledger import Folded, Ledger, LooseRefund, Totals
 from segmenter.domain.profile import Attribute, Profile, Standing
@@ -44,8 +43,6 @@ _ATTRIBUTES = 1 << 9
 
 # version, flags, life, sequence, settled_at, first_seen_at, last_seen_at, wake_at
 _HEAD = Struct("<BHIIqqqq")
-# dimension, segment, since
-_STANDING = Struct("<BBq")
 # orders, first_order_at, last_order_at, leaves_at
 _TOTALS_HEAD = Struct("<Iqqq")
 _TOTALS_AMOUNTS = Struct("<qq")
@@ -112,7 +109,7 @@ def decode(customer: str, packed: bytes) -> Profile:
         wake_at=None if wake == NONE else wake,
         is_held=flags & _HELD != 0,
         # From here on the parts are read from left to right, as they were put.
-        present=_take_present(cursor) if flags & _PRESENT else {},
+        present=cursor.take_standings() if flags & _PRESENT else {},
         recent_ids=_take_ids(cursor) if flags & _RECENT else (),
         totals=_take_totals(cursor, flags) if flags & _TOTALS else _NO_TOTALS,
         ledger=_ledger_at(cursor, flags),
@@ -129,27 +126,14 @@ def _ids(count: int) -> Struct:
 def _put_present(parts: list[bytes], present: Mapping[str, Standing]) -> None:
     parts.append(len(present).to_bytes(2, "little"))
     for dimension, standing in present.items():
-        dimension_code, segment_code = word_code(dimension), word_code(standing.segment)
-        parts.append(_STANDING.pack(dimension_code, segment_code, standing.since))
-        if not dimension_code:
-            parts.append(pack_text(dimension))
-        if not segment_code:
-            parts.append(pack_text(standing.segment))
-
-
-def _take_present(cursor: Cursor) -> dict[str, Standing]:
-    present: dict[str, Standing] = {}
-    for _ in range(cursor.take_count()):
-        dimension_code, segment_code, since = cursor.take(_STANDING)
-        dimension = cursor.take_word(dimension_code)
-        present[dimension] = Standing(cursor.take_word(segment_code), since)
-    return present
+        pack_standing(parts, dimension, standing)
 
 
 def _take_ids(cursor: Cursor) -> tuple[int, ...]:
-    count = cursor.take_count()
-    cursor.at -= 2
-    return cursor.take(_ids(count))[1:]
+    at, packed = cursor.at, cursor.packed
+    form = _ids(packed[at] | packed[at + 1] << 8)
+    cursor.at = at + form.size
+    return form.unpack_from(packed, at)[1:]
 
 
 def _put_totals(parts: list[bytes], totals: Totals) -> int:

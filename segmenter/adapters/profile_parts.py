@@ -6,7 +6,7 @@ from typing import Any
 from segmenter.domain.events import AttributeValue
 from segmenter.domain.instants import Instant
 from segmenter.domain.ledger import Amended, Order
-from segmenter.domain.profile import Attribute
+from segmenter.domain.profile import Attribute, Standing
 from segmenter.errors import InvariantError
 
 NONE: Instant = -(2**63)
@@ -32,6 +32,8 @@ _REFUNDS = 1 << 7
 _PLACE = 1 << 8
 _WIDE = 1 << 9
 
+# dimension, segment, since
+_STANDING = Struct("<BBq")
 # flags, hash of the id, placed_at, gross
 _ORDER = Struct("<HQqI")
 _INSTANT = Struct("<q")
@@ -81,6 +83,17 @@ class Cursor:
         self.at = at + size
         return self.packed[at : at + size]
 
+    def take_standings(self) -> dict[str, Standing]:
+        """Return where somebody stands, by dimension."""
+        standings = {}
+        for _ in range(self.take_count()):
+            at = self.at
+            dimension_code, segment_code, since = _STANDING.unpack_from(self.packed, at)
+            self.at = at + _STANDING.size
+            dimension = _WORDS[dimension_code - 1] if dimension_code else self.take_text()
+            standings[dimension] = Standing(_WORDS[segment_code - 1] if segment_code else self.take_text(), since)
+        return standings
+
     def take_sized(self) -> bytes:
         """Return bytes that follow their number."""
         size = self.take_byte()
@@ -114,7 +127,9 @@ class Cursor:
 
     def take_order(self) -> tuple[int, Order]:
         """Return the hash of an order's id, and the order."""
-        flags, key, placed, gross = self.take(_ORDER)
+        at = self.at
+        flags, key, placed, gross = _ORDER.unpack_from(self.packed, at)
+        self.at = at + _ORDER.size
         placed_at = None if placed == NONE else placed
         if not flags:
             return key, Order(placed_at=placed_at, gross=gross)
@@ -174,11 +189,6 @@ def instant(packed: Instant) -> Instant | None:
     return None if packed == NONE else packed
 
 
-def word_code(word: str) -> int:
-    """Return the code of a frequent word, 0 for any other."""
-    return _CODES.get(word, 0)
-
-
 def pack_word(word: str | None) -> bytes:
     """Pack a word or its absence."""
     if word is None:
@@ -205,6 +215,27 @@ def pack_amount(amount: int) -> bytes:
 
 def pack_order(parts: list[bytes], key: int, order: Order) -> None:
     """Pack an order behind the hash of its id."""
+    if _is_plain(order) and 0 <= order.gross < _UINT32.stop:
+        parts.append(_ORDER.pack(0, key, NONE if order.placed_at is None else order.placed_at, order.gross))
+    else:
+        _pack_more(parts, key, order)
+
+
+def _is_plain(order: Order) -> bool:
+    """Tell whether nothing is known of an order but when it was placed and what it is worth."""
+    return (
+        order.paid_at is None
+        and order.delivered_at is None
+        and order.cancelled_at is None
+        and order.waiting_since is None
+        and order.amount is None
+        and order.currency is None
+        and not (order.refunds or order.quoted or order.place)
+    )
+
+
+def _pack_more(parts: list[bytes], key: int, order: Order) -> None:
+    """Pack an order of which more is known."""
     is_wide = order.gross not in _UINT32 or any(amount not in _UINT32 for _, amount in order.refunds)
     flags = _WIDE if is_wide else 0
     extras = [pack_amount(order.gross)] if is_wide else []
@@ -233,6 +264,16 @@ def pack_order(parts: list[bytes], key: int, order: Order) -> None:
     placed_at = NONE if order.placed_at is None else order.placed_at
     parts.append(_ORDER.pack(flags, key, placed_at, 0 if is_wide else order.gross))
     parts += extras
+
+
+def pack_standing(parts: list[bytes], dimension: str, standing: Standing) -> None:
+    """Pack where somebody stands in a dimension."""
+    dimension_code, segment_code = _CODES.get(dimension, 0), _CODES.get(standing.segment, 0)
+    parts.append(_STANDING.pack(dimension_code, segment_code, standing.since))
+    if not dimension_code:
+        parts.append(pack_text(dimension))
+    if not segment_code:
+        parts.append(pack_text(standing.segment))
 
 
 def pack_attribute(parts: list[bytes], name: str, attribute: Attribute) -> None:

@@ -140,6 +140,8 @@ def _placed(before: Order, fact: OrderPlaced, at: Instant, rulebook: Rulebook) -
         return no_rate(fact.currency, rulebook)
     is_own = fact.currency == rulebook.currency and not minor.rounded
     is_plain = is_own and before.amount is None and before.currency is None
+    if is_plain and before is _UNKNOWN:
+        return _Entry(Order(placed_at=at, gross=minor.units))
     placed = replace(
         before,
         placed_at=at,

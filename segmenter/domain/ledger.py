@@ -177,6 +177,8 @@ def totals_of(ledger: Ledger, now: Instant, counts_from: CountsFrom, window: Spa
 
 def _counting(orders: Iterable[Order], counts_from: CountsFrom) -> list[tuple[Instant, int]]:
     """Return time and net of every order that counts: paid for and delivered if need be, and worth something."""
+    if counts_from is CountsFrom.PLACED:  # nearly always, and a third faster than asking for each
+        return [(at, net) for order in orders if (at := order.placed_at) is not None and (net := order.net) > 0]
     return [
         (at, net) for order in orders if (net := order.net) > 0 and (at := order.fact_at(counts_from)) is not None
     ]

@@ -15,9 +15,9 @@ RECENT_IDS_KEPT = 16
 ATTRIBUTES_KEPT = 256
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Standing:
-    """A segment, and since when the customer is in it."""
+    """A segment, and since when the customer is in it; replaced, never changed (not frozen, as `Order`)."""
 
     segment: str
     since: Instant

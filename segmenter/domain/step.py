@@ -147,9 +147,9 @@ def _record_order(telling: Telling, cause: Arrived, event: Event) -> bool:
     """Put an order fact into the ledger; False when it was there already or cannot be."""
     profile, rulebook, transition = telling.profile, telling.rulebook, telling.transition
     if rulebook.dedupe_horizon is not None:
-        profile.ledger = folded_before(
-            profile.ledger, cause.watermark - rulebook.dedupe_horizon, rulebook.lifecycle.counts_from
-        )
+        # What is folded has left every window: that of a profile which is yet to be settled up to the watermark too.
+        horizon_at = min(cause.watermark, profile.settled_at) - rulebook.dedupe_horizon
+        profile.ledger = folded_before(profile.ledger, horizon_at, rulebook.lifecycle.counts_from)
     assert isinstance(event, OrderFact)  # noqa: S101 - narrows the union for the type checker
     is_repeat = isinstance(event, OrderUpdated) and _repeat_key(cause.event_id) in profile.recent_ids
     outcome = Known() if is_repeat else recorded(profile.ledger, event, cause, rulebook)
