@@ -6,6 +6,7 @@ idle than wrong.
 """
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
@@ -231,15 +232,7 @@ class LaneHolder:
                 if acquired.kind is RefusalKind.PARTITIONS:
                     raise InvariantError(acquired.detail)
                 raise TransientError(acquired.detail)
-            relay = Relay(
-                number,
-                token,
-                store=shop.services.store,
-                log=shop.output,
-                clock=shop.clock,
-                recorder=shop.services.recorder,
-            )
-            relay.bound(shop.terms.outbox_entries, shop.terms.outbox_bytes)
+            relay = shop.relay(number, token)
             state = await relay.take_over(Recovery(shop.services.store, shop.services.encoder).reconcile)
         try:
             positions = await self._positions(state)
@@ -274,8 +267,11 @@ class LaneHolder:
     async def _pause(self, error: Exception) -> None:
         log.warning("lane_paused", extra={"lane": self.number, "reason": str(error), "pause_s": self._pause_s})
         self._tell(LaneCondition.PAUSED, str(error))
-        await asyncio.sleep(self._pause_s * random.uniform(0.5, 1.0))
-        self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+        pause_s, self._pause_s = self._pause_s * random.uniform(0.5, 1.0), min(2 * self._pause_s, LONGEST_PAUSE_S)
+        self._reassigned.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(pause_s):
+                await self._reassigned.wait()
 
 
 def _break(hold: _Hold, error: Exception) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from segmenter.engine.lane import Services
+from segmenter.engine.relay import Relay
 from segmenter.engine.terms import Terms
-from segmenter.ports import Clock, Decoder, OutputLog, SourceLog
+from segmenter.ports import Clock, Decoder, OutputLog, SourceLog, Token
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,3 +30,12 @@ class Workshop:
     takeovers: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(8))
     process: str = field(default_factory=lambda: secrets.token_hex(8))
     """A nonce of this process, in which all its tokens begin."""
+
+    def relay(self, lane: int, token: Token) -> Relay:
+        """Return a publisher for this owner of a lane, within the bounds of the settings."""
+        services = self.services
+        relay = Relay(
+            lane, token, store=services.store, log=self.output, clock=self.clock, recorder=services.recorder
+        )
+        relay.bound(self.terms.outbox_entries, self.terms.outbox_bytes)
+        return relay
