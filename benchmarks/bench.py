@@ -28,7 +28,7 @@ LANES = 8
 NAMESPACE = "seg"
 INPUTS = (ORDERS, CLICKS, SUPPORT, "customers")
 CHANGES, MEMBERSHIPS, REJECTED = "segmenter.changes", "segmenter.memberships", "segmenter.rejected"
-OUTPUTS = (CHANGES, MEMBERSHIPS, REJECTED)
+OUTPUTS = (CHANGES, MEMBERSHIPS, REJECTED, "segmenter.rekeyed")
 _START_TIMEOUT_S = 60
 _POLL_S = 0.1
 _METRIC = re.compile(r"^(\w+)(?:\{(.*)\})? ([0-9.eE+-]+)$")
@@ -100,7 +100,7 @@ class Worker:
     def wait_until_live(self, timeout_s: float = 60) -> None:
         """Return when all lanes are held and live."""
         deadline = time.monotonic() + timeout_s
-        while self.metrics().sum("segmenter_lanes", condition="live") < LANES:
+        while self.metrics().sum("segmenter_lanes", state="live") < LANES:
             if time.monotonic() > deadline:
                 raise RuntimeError(f"not all lanes were live in {timeout_s} s:\n{self._child.output()[-3000:]}")
             time.sleep(0.3)

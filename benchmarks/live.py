@@ -17,7 +17,7 @@ from benchmarks.shop import Sent
 from segmenter.adapters.home import home_of
 from segmenter.domain.instants import SECOND, Instant
 
-TOPICS = (*INPUTS, *OUTPUTS, "segmenter.rekeyed")
+TOPICS = (*INPUTS, *OUTPUTS)
 # librdkafka's default is 5; whatever it is, it is part of what is measured.
 LINGER_MS = 1
 _PAUSE_S = 0.001
