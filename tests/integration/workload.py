@@ -5,6 +5,7 @@ import json
 import os
 import random
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
@@ -29,6 +30,7 @@ from tests.oracle.jsonl import JsonEvent
 
 INPUTS = ("orders", "clicks", "support", "customers")
 OUTPUTS = ("rekeyed", "changes", "memberships", "rejected")
+STOP_TIMEOUT_S = 20
 TIMEOUTS = {"session_timeout": "6s", "heartbeat_interval": "1s", "rebalance_timeout": "8s", "request_timeout": "15s"}
 
 
@@ -107,13 +109,16 @@ class Site:
         }
 
     def stop_workers(self) -> None:
-        """End all workers cleanly, together."""
-        for worker in self.workers:
-            if worker.exit_code is None:
-                worker.resume()
-                os.kill(worker.pid, signal.SIGTERM)
-        for worker in self.workers:
-            worker.stop()
+        """End all workers cleanly, together: one signal each, for the second would cut them short."""
+        running = [worker for worker in self.workers if worker.exit_code is None]
+        for worker in running:
+            worker.resume()
+            os.kill(worker.pid, signal.SIGTERM)
+        for worker in running:
+            try:
+                worker.wait(STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                worker.kill()
 
     def troubles(self) -> str:
         """Return what the workers warned of, for a failure's report."""
