@@ -114,7 +114,7 @@ class LaneHolder:
         self._tell(LaneCondition.PAUSED, f"owned by {owner}; asking the group anew")
         self._reassigned.clear()
         self._on_lost(self.number)
-        await self._reassigned.wait()
+        await self._reassignment(LONGEST_PAUSE_S)
 
     async def renew(self, generation: int) -> None:
         """Keep the lane over a rebalance that gave it to us again; without takeover where nobody else had it."""
@@ -171,7 +171,7 @@ class LaneHolder:
             async with shop.turns:
                 reading = hold.reader.read(in_order[start : start + size], lane.state.taken, lane.state.markers)
                 shown = evidence if start == starts[-1] else {}
-                self._note_shown(hold, reading, shown)
+                self._note_shown(hold, reading, shown, now)
                 watermark = hold.watermark.advance({**lane.state.markers, **reading.markers})
                 await lane.advance(reading, watermark, now)
                 hold.positions.update((_place(source), offset) for source, offset in reading.positions.items())
@@ -181,11 +181,11 @@ class LaneHolder:
             async with shop.turns:
                 await lane.advance(Reading(), hold.watermark.at, now)
 
-    def _note_shown(self, hold: _Hold, reading: Reading, shown: Mapping[Place, Evidence]) -> None:
+    def _note_shown(self, hold: _Hold, reading: Reading, shown: Mapping[Place, Evidence], now: Instant) -> None:
         """Take over how far each source is read, past control markers, and what time that is evidence of."""
         for place in hold.positions:
             source, seen = _source(place), shown.get(place)
-            hold.watermark.observe(source, seen, reading.newest.get(source))
+            hold.watermark.observe(source, seen, reading.newest.get(source), now)
             if seen is not None and seen.position > reading.positions.get(source, hold.positions[place]):
                 reading.positions[source] = seen.position
             elif source not in hold.lane.state.positions:
@@ -269,8 +269,12 @@ class LaneHolder:
         self._tell(LaneCondition.PAUSED, str(error))
         pause_s, self._pause_s = self._pause_s * random.uniform(0.5, 1.0), min(2 * self._pause_s, LONGEST_PAUSE_S)
         self._reassigned.clear()
+        await self._reassignment(pause_s)
+
+    async def _reassignment(self, timeout_s: float) -> None:
+        """Wait until the group assigns the lane anew, at most this long: the next try finds out how things are."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(pause_s):
+            async with asyncio.timeout(timeout_s):
                 await self._reassigned.wait()
 
 
