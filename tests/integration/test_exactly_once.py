@@ -9,9 +9,10 @@ import pytest
 from segmenter.domain.instants import SECOND
 from tests.bench.kafka import KafkaCluster
 from tests.bench.redis import RedisServer
+from tests.integration.busy_shop import busy_shop
 from tests.integration.checker import by_sequence, check, differences, expected_changes, hear
 from tests.integration.conftest import SiteMaker
-from tests.integration.workload import Shop, at_of, busy_shop, until_ready, until_shared
+from tests.integration.workload import Shop, at_of, until_ready, until_shared
 
 # Classes move silently: when a boundary reaches a lane is not the same in two runs.
 RULES = "lifecycle: {inactive_after: 6s}\nvalue: {min_ranked: 1000000}\n"

@@ -9,9 +9,10 @@ import pytest
 
 from segmenter.domain.instants import SECOND
 from tests.bench.redis import RedisServer
+from tests.integration.busy_shop import busy_shop
 from tests.integration.checker import against_model, check, check_at_rest, hear
 from tests.integration.conftest import SiteMaker
-from tests.integration.workload import Shop, at_of, busy_shop, until_ready, until_shared
+from tests.integration.workload import Shop, at_of, until_ready, until_shared
 from tests.oracle.model import Terms
 
 RULES = "lifecycle: {inactive_after: 6s}\nvalue: {window: all, band: 0, dwell: 0s, min_ranked: 50}\n"

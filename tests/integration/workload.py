@@ -3,12 +3,11 @@
 import asyncio
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,7 +19,7 @@ from segmenter.adapters.home import home_of
 from segmenter.adapters.redis_board import RedisBoard
 from segmenter.adapters.redis_client import connect
 from segmenter.adapters.redis_lanes import RedisLaneStore
-from segmenter.domain.instants import MILLISECOND, Instant, instant_of, rfc3339
+from segmenter.domain.instants import MILLISECOND, Instant, instant_of
 from segmenter.domain.profile import Profile
 from segmenter.ports import LaneState, Output
 from tests.bench.process import Child
@@ -288,40 +287,3 @@ class Shop:
                 sent = until
             else:
                 await asyncio.sleep(0.02)
-
-
-def busy_shop(customers: int, start: Instant, seconds: float, seed: int = 7) -> list[JsonEvent]:
-    """Return the events of customers who order, pause, cancel and get money back, by time.
-
-    Gaps between orders are some seconds, so with an `inactive_after` of some seconds all kinds of change occur.
-    """
-    rng = random.Random(seed)
-    events: list[JsonEvent] = []
-    for number in range(customers):
-        events += _shopper(f"c-{seed}-{number}", start, seconds, rng)
-    return sorted(events, key=lambda event: (event["occurred_at"], event["event_id"]))
-
-
-def _shopper(customer: str, start: Instant, seconds: float, rng: random.Random) -> Iterator[JsonEvent]:
-    """Give one customer's events; no two of them have the same time, or come too close to a deadline to tell."""
-    at, orders = rng.uniform(0, seconds), 0
-    while at < seconds - 3:
-        orders += 1
-        order, amount = f"{customer}-o{orders}", f"{rng.randint(100, 90_000) / 100:.2f}"
-        yield _event("order.placed", customer, order, start, at, order_id=order, amount=amount, currency="EUR")
-        match rng.random():
-            case chance if chance < 0.1:
-                at += rng.uniform(0.2, 1.5)
-                yield _event("order.cancelled", customer, f"{order}-x", start, at, order_id=order)
-            case chance if chance < 0.25:
-                at += rng.uniform(0.2, 1.5)
-                paid = {"order_id": order, "refund_id": f"{order}-r", "amount": amount, "currency": "EUR"}
-                yield _event("order.refunded", customer, f"{order}-r", start, at, **paid)
-            case _:
-                pass
-        at += 0.2 + rng.expovariate(1 / 4)
-
-
-def _event(kind: str, customer: str, event_id: str, start: Instant, at: float, **own: str) -> JsonEvent:
-    occurred_at = rfc3339(start - start % MILLISECOND + int(at * 1_000) * MILLISECOND)
-    return {"type": kind, "event_id": event_id, "customer_id": customer, "occurred_at": occurred_at, **own}
