@@ -59,7 +59,7 @@ class Caretaker:
             recorder = self._workshop.services.recorder
             leader = Leader(self._board, lane.token, terms.partitions, terms.rulebook.value, recorder)
             self._leader = owner, leader
-        await self._leader[1].round()
+        await self._leader[1].round(self._workshop.clock.now() - terms.behind_after - terms.greatest_lateness)
 
     async def _offer_boundary(self) -> None:
         if not self._holders:

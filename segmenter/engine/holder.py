@@ -11,7 +11,6 @@ import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from heapq import merge
 
 from segmenter.domain.instants import Instant
 from segmenter.domain.value import Boundary
@@ -21,6 +20,7 @@ from segmenter.engine.lane import Lane
 from segmenter.engine.reading import Reader, Reading
 from segmenter.engine.recovery import Recovery
 from segmenter.engine.relay import Relay
+from segmenter.engine.slices import slices_of
 from segmenter.engine.watermark import Watermark
 from segmenter.engine.workshop import Workshop
 from segmenter.errors import FencedError, InvariantError, OwnershipError, TransientError
@@ -164,13 +164,13 @@ class LaneHolder:
         now: Instant,
     ) -> None:
         lane, shop = hold.lane, self._workshop
-        size = shop.terms.events_per_commit
-        in_order = _by_record_time([records[place] for place in records if place in hold.positions])
-        starts = range(0, max(1, len(in_order)), size)
-        for start in starts:
+        slices = slices_of(
+            [records[place] for place in records if place in hold.positions], shop.terms.events_per_commit
+        )
+        for number, slice_ in enumerate(slices, start=1):
             async with shop.turns:
-                reading = hold.reader.read(in_order[start : start + size], lane.state.taken, lane.state.markers)
-                shown = evidence if start == starts[-1] else {}
+                reading = hold.reader.read(slice_, lane.state.taken, lane.state.markers)
+                shown = evidence if number == len(slices) else {}
                 self._note_shown(hold, reading, shown, now)
                 watermark = hold.watermark.advance({**lane.state.markers, **reading.markers})
                 await lane.advance(reading, watermark, now)
@@ -282,13 +282,6 @@ def _break(hold: _Hold, error: Exception) -> None:
     """End this hold, and not the next one, which may have begun meanwhile."""
     if not hold.broken.done():
         hold.broken.set_exception(error)
-
-
-def _by_record_time(lists: Sequence[Sequence[Record]]) -> Sequence[Record]:
-    """Return the records of several partitions by the time Kafka took them; each partition keeps its order."""
-    if len(lists) == 1:
-        return lists[0]
-    return list(merge(*lists, key=lambda record: record.timestamp))
 
 
 def _source(place: Place) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeVar
 
+from segmenter.domain.instants import BEGINNING, Instant
 from segmenter.domain.rulebook import ValueRule
 from segmenter.domain.value import FINE, Boundary, Marks, bucket_floor, coarse_of, reaches, targets_of
 from segmenter.ports import GlobalBoard, LaneSummary, Range, Recorder, Token
@@ -45,14 +46,15 @@ class Leader:
         self.last_round_bytes = 0
         """What the last round read of all lanes together, about."""
 
-    async def round(self) -> Boundary | None:
+    async def round(self, live_from: Instant = BEGINNING) -> Boundary | None:
         """Publish a new boundary if any ranking has moved since the last round; return it.
 
-        Boundaries are frozen while any lane is behind.
+        Boundaries are frozen while any lane is behind: by its own word, or because its stored watermark is older than
+        `live_from`, as that of a lane which was live when its worker was stopped.
         """
         summaries = await self._board.summaries()
         versions = tuple(summary.rank_version for summary in summaries)
-        if not _all_live(summaries, len(self._lanes)) or versions == self._seen:
+        if not _all_live(summaries, len(self._lanes), live_from) or versions == self._seen:
             return None
         before = await self._board.boundary()
         found = await self._compute(before, versions)
@@ -144,8 +146,8 @@ async def _answer(read: Callable[[int], Awaitable[T]], lane: int) -> T:
     return await read(lane)
 
 
-def _all_live(summaries: Sequence[LaneSummary], lanes: int) -> bool:
-    return len(summaries) == lanes and all(summary.is_live for summary in summaries)
+def _all_live(summaries: Sequence[LaneSummary], lanes: int, live_from: Instant) -> bool:
+    return len(summaries) == lanes and all(s.is_live and s.watermark >= live_from for s in summaries)
 
 
 def _crossing(

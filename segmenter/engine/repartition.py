@@ -94,7 +94,7 @@ class RepartitionTask:
         """Tell every home that all before this time has been forwarded and acknowledged."""
         if now < self._marked_at + MARKED_EVERY:
             return
-        time = source_time(evidence, self._newest)
+        time = source_time(evidence, self._newest, now)
         if time is None:
             return
         self._time = max(self._time, time - self._stage.terms.lateness_of(self.topic))

@@ -21,7 +21,7 @@ class Watermark:
         self._tasks = tuple(tasks)
         self._terms = terms
 
-    def observe(self, source: Source, evidence: Evidence | None, newest: Instant | None) -> None:
+    def observe(self, source: Source, evidence: Evidence | None, newest: Instant | None, now: Instant) -> None:
         """Take what a poll has shown of a source, once all its records were read.
 
         At its end the source has come as far as the moment its fetch was asked for; else as far as the newest
@@ -29,7 +29,7 @@ class Watermark:
         """
         if source not in self._time_by_source:
             return
-        time = source_time(evidence, newest)
+        time = source_time(evidence, newest, now)
         if time is None:
             return
         time -= self._terms.lateness_of(source.rpartition("/")[0])
@@ -45,8 +45,11 @@ class Watermark:
         return self.at
 
 
-def source_time(evidence: Evidence | None, newest: Instant | None) -> Instant | None:
-    """Return how far a source has come, lateness not yet taken off; None: it has shown nothing."""
-    if evidence is None or evidence.end is None or evidence.position < evidence.end:
-        return newest
-    return newest if evidence.asked_at is None else evidence.asked_at
+def source_time(evidence: Evidence | None, newest: Instant | None, now: Instant) -> Instant | None:
+    """Return how far a source has come, lateness not yet taken off; None: it has shown nothing.
+
+    A record that a wrong clock has stamped with the future shows no more than `now`.
+    """
+    if evidence is None or evidence.asked_at is None or evidence.end is None or evidence.position < evidence.end:
+        return None if newest is None else min(newest, now)
+    return evidence.asked_at

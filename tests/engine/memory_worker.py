@@ -270,6 +270,10 @@ class MemoryWorker:
             for holder in self.engine._holders.values():
                 await holder.drain(5)
 
+    async def lead(self) -> None:
+        """Hold a leader's round, as the owner of lane 0 does once a second."""
+        await self.engine._caretaker._lead()
+
     async def read(self, *, most: Mapping[Place, int] | None = None) -> None:
         """Have all partitions answered now, and take a poll."""
         self.world.broker.answer(*self.engine.intake())

@@ -263,6 +263,15 @@ async def test_a_task_that_has_seen_nothing_says_nothing(evidence: Evidence | No
     assert markers(world) == []
 
 
+async def test_a_marker_never_says_more_than_now() -> None:
+    world = world_of()
+    world.broker.write(ORDERS, order("c-1", day(3)), day(3))
+
+    await task_of(world).advance(world.broker.logs[ORDERS], Evidence(1, 9, None), day(2))
+
+    assert markers(world) == [day(2) - LATE]
+
+
 async def test_a_marker_is_sent_once_a_second_and_never_goes_back() -> None:
     world = world_of()
     task = task_of(world)

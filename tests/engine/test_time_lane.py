@@ -335,6 +335,23 @@ async def test_the_leader_publishes_nothing_while_a_lane_is_behind() -> None:
         assert await leader.round() is not None
 
 
+async def test_the_leader_takes_no_lane_for_live_that_was_live_when_its_worker_was_stopped() -> None:
+    world = World(terms=terms_of(partitions=2))
+    world.broker.write(ORDERS, order(at_home(0, 2)[0], day(0)), day(0))
+    places = [(topic, lane) for topic in ("orders", "clicks") for lane in range(2)]
+    async with working(world, places) as worker:
+        await come_to(worker, day(1))
+    world.clock.at = day(2)
+    async with working(world, places) as worker:
+        await worker.lead()
+        assert await world.store.board.boundary() is None
+
+        await worker.read()
+        await worker.lead()
+
+        assert await world.store.board.boundary() is not None
+
+
 def backfill(world: World) -> list[tuple[str, bool]]:
     return [(change["changes"][0]["after"], change["backfill"]) for change in world.told()]
 

@@ -13,6 +13,7 @@ from tests.engine.memory_worker import Broker, HeldClock, click, day, terms_of
 LATE = 2 * SECOND
 TERMS = terms_of()
 ASKED_AT = day(10)
+NOW = day(30)
 
 
 def watermark(*sources: str, tasks: tuple[str, ...] = (), stored: Instant = 0) -> Watermark:
@@ -29,7 +30,7 @@ UNFINISHED = Evidence(position=7, end=100, asked_at=None)
 def test_a_source_at_its_end_has_come_as_far_as_the_moment_its_fetch_was_asked_for() -> None:
     time = watermark("orders/0")
 
-    time.observe("orders/0", at_end(), newest=day(3))
+    time.observe("orders/0", at_end(), newest=day(3), now=NOW)
 
     assert time.advance({}) == ASKED_AT - LATE
 
@@ -37,7 +38,7 @@ def test_a_source_at_its_end_has_come_as_far_as_the_moment_its_fetch_was_asked_f
 def test_a_source_not_at_its_end_has_come_as_far_as_its_newest_record() -> None:
     time = watermark("orders/0")
 
-    time.observe("orders/0", UNFINISHED, newest=day(3))
+    time.observe("orders/0", UNFINISHED, newest=day(3), now=NOW)
 
     assert time.advance({}) == day(3) - LATE
 
@@ -64,19 +65,27 @@ def test_of_a_record_that_cannot_be_read_the_time_of_kafka_counts() -> None:
     assert reader.read([record], {}).newest == {"clicks/0": day(3)}
 
 
+def test_a_record_that_a_wrong_clock_has_stamped_shows_no_more_than_now() -> None:
+    time = watermark("orders/0")
+
+    time.observe("orders/0", UNFINISHED, newest=NOW + HOUR, now=NOW)
+
+    assert time.advance({}) == NOW - LATE
+
+
 def test_an_open_transaction_hides_what_follows_so_its_end_is_no_evidence() -> None:
     time = watermark("orders/0")
 
-    time.observe("orders/0", Evidence(position=7, end=7, asked_at=None), newest=day(3))
+    time.observe("orders/0", Evidence(position=7, end=7, asked_at=None), newest=day(3), now=NOW)
 
     assert time.advance({}) == day(3) - LATE
 
 
 def test_the_watermark_is_the_least_over_all_sources() -> None:
     time = watermark("orders/0", "clicks/0")
-    time.observe("orders/0", at_end(), newest=None)
+    time.observe("orders/0", at_end(), newest=None, now=NOW)
 
-    time.observe("clicks/0", UNFINISHED, newest=day(4))
+    time.observe("clicks/0", UNFINISHED, newest=day(4), now=NOW)
 
     assert time.advance({}) == day(4) - LATE
 
@@ -91,50 +100,50 @@ def test_the_watermark_is_the_least_over_all_sources() -> None:
 )
 def test_a_source_without_evidence_holds(shown: Evidence | None) -> None:
     time = watermark("orders/0", "clicks/0", stored=day(1))
-    time.observe("clicks/0", at_end(), newest=None)
+    time.observe("clicks/0", at_end(), newest=None, now=NOW)
 
-    time.observe("orders/0", shown, newest=None)
+    time.observe("orders/0", shown, newest=None, now=NOW)
 
     assert time.advance({}) == day(1)
 
 
 def test_an_empty_source_at_its_end_does_not_hold() -> None:
     time = watermark("orders/0", "clicks/0")
-    time.observe("clicks/0", at_end(), newest=None)
+    time.observe("clicks/0", at_end(), newest=None, now=NOW)
 
-    time.observe("orders/0", Evidence(position=0, end=0, asked_at=ASKED_AT), newest=None)
+    time.observe("orders/0", Evidence(position=0, end=0, asked_at=ASKED_AT), newest=None, now=NOW)
 
     assert time.advance({}) == ASKED_AT - LATE
 
 
 def test_an_idle_source_holds_until_it_is_answered_anew() -> None:
     time = watermark("orders/0", "clicks/0")
-    time.observe("orders/0", at_end(), newest=None)
-    time.observe("clicks/0", at_end(ASKED_AT + HOUR), newest=None)
-    time.observe("orders/0", at_end(), newest=None)
+    time.observe("orders/0", at_end(), newest=None, now=NOW)
+    time.observe("clicks/0", at_end(ASKED_AT + HOUR), newest=None, now=NOW)
+    time.observe("orders/0", at_end(), newest=None, now=NOW)
 
     assert time.advance({}) == ASKED_AT - LATE
 
 
 def test_the_watermark_never_goes_back() -> None:
     time = watermark("orders/0", stored=day(20))
-    time.observe("orders/0", at_end(), newest=None)
+    time.observe("orders/0", at_end(), newest=None, now=NOW)
 
     assert time.advance({}) == day(20)
 
 
 def test_a_source_that_was_at_its_end_does_not_go_back_to_an_older_record() -> None:
     time = watermark("orders/0")
-    time.observe("orders/0", at_end(), newest=None)
+    time.observe("orders/0", at_end(), newest=None, now=NOW)
 
-    time.observe("orders/0", UNFINISHED, newest=day(3))
+    time.observe("orders/0", UNFINISHED, newest=day(3), now=NOW)
 
     assert time.advance({}) == ASKED_AT - LATE
 
 
 def test_what_was_stored_holds_until_all_sources_have_shown_something_to_a_new_owner() -> None:
     time = watermark("orders/0", "clicks/0", stored=day(5))
-    time.observe("clicks/0", at_end(), newest=None)
+    time.observe("clicks/0", at_end(), newest=None, now=NOW)
 
     assert time.advance({}) == day(5)
 
@@ -143,27 +152,27 @@ def test_lateness_is_that_of_the_topic() -> None:
     terms = terms_of(lateness={"orders": HOUR})
     time = Watermark(0, ["orders/0"], (), terms)
 
-    time.observe("orders/0", at_end(), newest=None)
+    time.observe("orders/0", at_end(), newest=None, now=NOW)
 
     assert time.advance({}) == ASKED_AT - HOUR
 
 
 def test_what_comes_over_the_repartition_topic_has_come_as_far_as_the_least_marker_of_all_tasks() -> None:
     time = watermark("clicks/0", tasks=("orders/0", "orders/1"))
-    time.observe("clicks/0", at_end(), newest=None)
+    time.observe("clicks/0", at_end(), newest=None, now=NOW)
 
     assert time.advance({"orders/0": day(9), "orders/1": day(4)}) == day(4)
 
 
 def test_a_task_that_never_reported_holds() -> None:
     time = watermark("clicks/0", tasks=("orders/0", "orders/1"), stored=day(1))
-    time.observe("clicks/0", at_end(), newest=None)
+    time.observe("clicks/0", at_end(), newest=None, now=NOW)
 
     assert time.advance({"orders/0": day(9)}) == day(1)
 
 
 def test_a_marker_of_what_is_no_task_any_more_counts_for_nothing() -> None:
     time = watermark("clicks/0", tasks=("orders/0",))
-    time.observe("clicks/0", at_end(), newest=None)
+    time.observe("clicks/0", at_end(), newest=None, now=NOW)
 
     assert time.advance({"orders/0": day(9), "support/0": day(1)}) == day(9)
