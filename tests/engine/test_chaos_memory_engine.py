@@ -6,6 +6,7 @@ import json
 from segmenter.domain.instants import DAY, MINUTE
 from segmenter.engine.intake import LaneCondition
 from segmenter.engine.outbox import PAGE_BYTES, Outbox
+from segmenter.engine.slices import SLICE_BYTES, slices_of
 from segmenter.ports import Body, Output
 from tests.engine.memory_worker import World, click, day, event, order, terms_of, working
 
@@ -114,3 +115,28 @@ async def test_an_engine_stops_while_its_store_is_away() -> None:
         async with asyncio.timeout(10):
             await worker.engine.stop()
             await worker.engine.stop()
+
+
+def test_a_slice_of_a_poll_is_bounded_in_bytes_as_well() -> None:
+    world = World(terms=terms_of())
+    sizes = [10, SLICE_BYTES, 20, 30, 2 * SLICE_BYTES, *[SLICE_BYTES // 4] * 9]
+    records = [world.broker.write(ORDERS, b"x" * size) for size in sizes]
+
+    slices = slices_of([records], 8)
+
+    assert [record for slice_ in slices for record in slice_] == records
+    assert [len(slice_) for slice_ in slices] == [1, 1, 2, 1, 3, 4, 2]
+    assert slices_of([], 8) == [()]
+
+
+async def test_a_poll_of_much_that_is_put_aside_becomes_several_commits() -> None:
+    world = World(terms=terms_of())
+    for _ in range(12):
+        world.broker.write(ORDERS, b"x" * (SLICE_BYTES // 4))
+    async with working(world) as worker:
+        before = worker.lane().state.version
+        await worker.read()
+        commits = worker.lane().state.version - before
+
+    assert world.rejected() == {"unparseable": 12}
+    assert commits == 3
