@@ -150,3 +150,8 @@ def _kill_the_rest() -> None:
     for child in _children:
         if child.exit_code is None:
             child.kill()
+
+
+def heed_interrupts() -> None:
+    """Let a child be interrupted (`preexec_fn`) although a shell in the background has the run ignore that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.process import Child, free_ports, scratch_directory
+from tests.bench.process import Child, free_ports, heed_interrupts, scratch_directory
 
 _PARENT = """
 import sys, time
@@ -23,7 +23,9 @@ time.sleep(60)
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_children_end_with_their_parent(ending: signal.Signals, tmp_path: Path) -> None:
     command = [sys.executable, "-c", _PARENT, str(tmp_path / "log")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as parent:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, preexec_fn=heed_interrupts
+    ) as parent:
         assert parent.stdout is not None
         child = int(parent.stdout.readline())
 
