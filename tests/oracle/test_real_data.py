@@ -54,6 +54,7 @@ async def test_every_uk_customer_is_as_the_raw_file_says_at_five_dates(window: t
             assert sum(profile.totals.net for profile in profiles.values()) == 830_006_581
 
 
+@pytest.mark.slow
 async def test_uk_orders_alone_give_the_published_figures() -> None:
     profiles = await Replay(rules("GBP", None), uk_events(with_refunds=False)).until(UK_END)
 
