@@ -212,7 +212,7 @@ class CustomerUpdated(_Event):
 
     type: Literal["customer.updated"] = "customer.updated"
     attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
-    """What changed: at most 64 names (256 a customer) of 128 bytes, texts of 1,024 bytes. Null: not known any more."""
+    """What changed: at most 64 names (256 a customer) of 128 bytes, texts of 1,024. Null: not known any more."""
     consent: Mapping[str, bool] = field(default_factory=dict)
     """What he agreed to, by channel or purpose; at most 32."""
     known_since: datetime | None = None
