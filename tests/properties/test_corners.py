@@ -42,7 +42,7 @@ _AMOUNTS = ("0", "0.01", "10", "10.005", "12.34", "20", "33.335", "9999999999999
 
 def seeds() -> range:
     """Return which lives are played: `CORNER_SEEDS=0-9999` looks further."""
-    first, _, last = os.environ.get("CORNER_SEEDS", "0-149").partition("-")
+    first, _, last = os.environ.get("CORNER_SEEDS", "0-99").partition("-")
     return range(int(first), int(last or first) + 1)
 
 
