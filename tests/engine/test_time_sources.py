@@ -35,10 +35,11 @@ def test_a_source_at_its_end_has_come_as_far_as_the_moment_its_fetch_was_asked_f
     assert time.advance({}) == ASKED_AT - LATE
 
 
-def test_a_source_not_at_its_end_has_come_as_far_as_its_newest_record() -> None:
+@pytest.mark.parametrize("asked_at", [None, ASKED_AT])
+def test_a_source_not_at_its_end_has_come_as_far_as_its_newest_record(asked_at: Instant | None) -> None:
     time = watermark("orders/0")
 
-    time.observe("orders/0", UNFINISHED, newest=day(3), now=NOW)
+    time.observe("orders/0", Evidence(position=7, end=100, asked_at=asked_at), newest=day(3), now=NOW)
 
     assert time.advance({}) == day(3) - LATE
 
