@@ -1,10 +1,38 @@
-"""A shop whose customers order, pause, cancel and get money back within seconds."""
+"""A shop whose customers order, pause, cancel and get money back within seconds.
 
+Half of them buy in a branch that keys and partitions its records by something of its own: `BRANCH` declares it.
+"""
+
+import asyncio
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+from zlib import crc32
 
 from segmenter.domain.instants import MILLISECOND, Instant, rfc3339
+from tests.integration.workload import Shop
 from tests.oracle.jsonl import JsonEvent
+
+_ROLE, _PARTITIONS = "support", 5
+BRANCH: Mapping[str, Any] = {"keyed": {_ROLE: "other"}, "counts": {_ROLE: _PARTITIONS}}
+
+
+async def sell(shop: Shop, events: Sequence[JsonEvent], now: Callable[[], Instant]) -> None:
+    """Send events when their time has come; all of one customer keep their order."""
+    at_home = [event for event in events if not _is_of_branch(event)]
+    of_branch = [event for event in events if _is_of_branch(event)]
+    await asyncio.gather(
+        shop.send_live(at_home, now),
+        shop.send_live(of_branch, now, role=_ROLE, partition=lambda event: _hashed(event) // 2 % _PARTITIONS),
+    )
+
+
+def _is_of_branch(event: JsonEvent) -> bool:
+    return _hashed(event) % 2 == 1
+
+
+def _hashed(event: JsonEvent) -> int:
+    return crc32(event["customer_id"].encode())
 
 
 def busy_shop(customers: int, start: Instant, seconds: float, seed: int = 7) -> list[JsonEvent]:

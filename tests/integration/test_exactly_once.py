@@ -9,7 +9,7 @@ import pytest
 from segmenter.domain.instants import SECOND
 from tests.bench.kafka import KafkaCluster
 from tests.bench.redis import RedisServer
-from tests.integration.busy_shop import busy_shop
+from tests.integration.busy_shop import BRANCH, busy_shop, sell
 from tests.integration.checker import by_sequence, check, differences, expected_changes, hear
 from tests.integration.conftest import SiteMaker
 from tests.integration.workload import Shop, at_of, until_ready, until_shared
@@ -36,14 +36,14 @@ def own_redis() -> Iterator[RedisServer]:
 async def test_every_change_is_told_exactly_once_whoever_freezes_or_dies(
     make_site: SiteMaker, own_kafka: KafkaCluster, own_redis: RedisServer, tmp_path: Path
 ) -> None:
-    site = make_site(RULES, bootstrap=own_kafka.bootstrap, redis_url=own_redis.url, settings=SETTINGS)
+    site = make_site(RULES, bootstrap=own_kafka.bootstrap, redis_url=own_redis.url, settings=SETTINGS, **BRANCH)
     await site.make_topics()
     frozen, other = workers = [site.start_worker(), site.start_worker()]
     async with site.lanes() as lanes, Shop(site) as shop:
         until_ready(workers)
         await until_shared(lanes, 2)
         events = busy_shop(1_500, site.clock.now(), FIRST_S)
-        selling = asyncio.create_task(shop.send_live(events, site.clock.now))
+        selling = asyncio.create_task(sell(shop, events, site.clock.now))
 
         # Frozen for longer than the session: its lanes are given away, and it wakes believing they are its own.
         await asyncio.sleep(3)
@@ -61,7 +61,7 @@ async def test_every_change_is_told_exactly_once_whoever_freezes_or_dies(
         await asyncio.sleep(2)
         await asyncio.to_thread(own_kafka.restart)
         later = busy_shop(500, site.clock.now(), SECOND_S, seed=8)
-        await shop.send_live(later, site.clock.now)
+        await sell(shop, later, site.clock.now)
         rest_at = at_of(later[-1]) + 10 * SECOND
         await lanes.until_settled(rest_at, 90)
         site.stop_workers()

@@ -9,13 +9,14 @@ import pytest
 
 from segmenter.domain.instants import SECOND
 from tests.bench.redis import RedisServer
-from tests.integration.busy_shop import busy_shop
+from tests.integration.busy_shop import BRANCH, busy_shop, sell
 from tests.integration.checker import against_model, check, check_at_rest, hear
 from tests.integration.conftest import SiteMaker
 from tests.integration.workload import Shop, at_of, until_ready, until_shared
 from tests.oracle.model import Terms
 
 RULES = "lifecycle: {inactive_after: 6s}\nvalue: {window: all, band: 0, dwell: 0s, min_ranked: 50}\n"
+SETTINGS = {"announce_from": "2020-01-01T00:00:00Z"}
 MODEL = Terms(inactive_after=timedelta(seconds=6), window=None)
 # How old the dump is when it comes back. What is lost must be longer than a round of the leader, or a kill.
 AGE_S = float(os.environ.get("REWIND_AGE_S", "6"))
@@ -30,14 +31,14 @@ def redis() -> Iterator[RedisServer]:
 async def test_a_dump_put_back_twice_in_mid_run_costs_no_sequence_and_no_event(
     make_site: SiteMaker, redis: RedisServer
 ) -> None:
-    site = make_site(RULES, redis_url=redis.url, settings={"announce_from": "2020-01-01T00:00:00Z"})
+    site = make_site(RULES, redis_url=redis.url, settings=SETTINGS, **BRANCH)
     await site.make_topics()
     workers = [site.start_worker(), site.start_worker()]
     async with site.lanes() as lanes, Shop(site) as shop:
         until_ready(workers)
         await until_shared(lanes, 2)
         events = busy_shop(2_000, site.clock.now(), 3 * AGE_S + 6)
-        selling = asyncio.create_task(shop.send_live(events, site.clock.now))
+        selling = asyncio.create_task(sell(shop, events, site.clock.now))
         await asyncio.sleep(4)
         dump = await asyncio.to_thread(redis.dump)
         await asyncio.sleep(AGE_S)

@@ -274,7 +274,14 @@ class Shop:
             )
         await self._producer.flush()
 
-    async def send_live(self, events: Sequence[JsonEvent], now: Callable[[], Instant], role: str = "orders") -> None:
+    async def send_live(
+        self,
+        events: Sequence[JsonEvent],
+        now: Callable[[], Instant],
+        *,
+        role: str = "orders",
+        partition: Callable[[JsonEvent], int] | None = None,
+    ) -> None:
         """Send each event when its time has come, by this clock."""
         sent = 0
         while sent < len(events):
@@ -283,7 +290,7 @@ class Shop:
             while until < len(events) and at_of(events[until]) <= present:
                 until += 1
             if until > sent:
-                await self.send(events[sent:until], role=role)
+                await self.send(events[sent:until], role=role, partition=partition)
                 sent = until
             else:
                 await asyncio.sleep(0.02)
