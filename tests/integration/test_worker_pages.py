@@ -20,7 +20,7 @@ from tests.bench.kafka import KafkaCluster
 from tests.deploy.queries import dashboard_queries, rule_queries, unknown_in
 
 LANES = 2
-PATIENCE_S = 60
+PATIENCE_S = 120
 INPUTS = ("orders", "clicks", "support", "customers")
 OUTPUTS = ("rekeyed", "changes", "memberships", "rejected")
 
