@@ -10,7 +10,7 @@ REMEMBERED_HOMES = 100_000
 
 
 def homes_among(partitions: int) -> Callable[[str], int]:
-    """Return what gives the home of an id; with one argument it remembers three times as fast as `home_of`."""
+    """Return what gives the home of an id: `home_of` for a fixed number of partitions, asked for every event."""
 
     @lru_cache(maxsize=REMEMBERED_HOMES)
     def home(home_id: str) -> int:
