@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from segmenter.adapters.home import home_of
-from segmenter.domain.instants import DAY, MILLISECOND, MINUTE, SECOND, Instant, rfc3339
+from segmenter.domain.instants import DAY, MILLISECOND, MINUTE, Instant, rfc3339
 from tests.bench.kafka import KafkaCluster
 from tests.bench.redis import RedisServer
 from tests.integration.checker import Heard, by_sequence, check, differences, expected_changes, hear
@@ -23,7 +23,7 @@ CUSTOMERS = [f"c-{number}" for number in range(150)]
 DAYS = 6
 # Between two days' events: who orders on one and not on the next two falls silent in the night.
 RULES = "lifecycle: {inactive_after: 36h}\nvalue: {window: all, dwell: 1d, min_ranked: 1000000}\n"
-SETTINGS = {"announce_from": "2020-01-01T00:00:00Z"}
+SETTINGS = {"announce_from": "2020-01-01T00:00:00Z", "allowed_lateness": "200ms"}
 Event = dict[str, Any]
 
 
@@ -144,7 +144,7 @@ async def _come_to(sites: Mapping[str, Site], lanes: Mapping[str, Lanes], at: In
     for site in sites.values():
         site.clock.show(at)
     for name in sites:
-        await lanes[name].until_settled(at - SECOND, 60)
+        await lanes[name].until_settled(at, 60)
 
 
 def _standing(heard: Heard) -> dict[str, object]:
