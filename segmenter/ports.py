@@ -49,7 +49,7 @@ class Record(Protocol):
     def headers(self) -> Sequence[tuple[str, bytes]]: ...
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class Decoded:
     """An event that was read: whose it is, when it happened, and what was odd about its record."""
 
@@ -213,7 +213,7 @@ class LaneState:
     """Customers by (dimension, segment)."""
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class ProfileWrite:
     """One customer in a commit, with what the lane's queue and ranks held of him before."""
 
@@ -221,6 +221,8 @@ class ProfileWrite:
     profile: Profile | None
     wake_before: Instant | None = None
     revenue_before: int | None = None
+    keeps_rank: bool = False
+    """Nothing touched his revenue: it is neither told nor looked at."""
 
     @property
     def wake_after(self) -> Instant | None:
@@ -230,7 +232,7 @@ class ProfileWrite:
     @property
     def revenue_after(self) -> int | None:
         """The revenue to rank by."""
-        return None if self.profile is None else self.profile.ranked_revenue
+        return None if self.profile is None or self.keeps_rank else self.profile.ranked_revenue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

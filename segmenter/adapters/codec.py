@@ -125,11 +125,13 @@ class JsonDecoder:
 
     def _checked(self, record: Record, event: Event, value: bytes, unknown_fields: int = 0) -> Decoded | Rejection:
         at = instant_of(event.occurred_at)
-        if not _is_ordinary_customer(event):
+        owner = event.customer_id
+        is_ordinary = owner and event.shop is None and not owner.isspace() and not owner.startswith(ANONYMOUS_PREFIX)
+        if not owner or not is_ordinary:
             if self._takes_customer_from_key(record, event):
                 return self._read_keyed(record, value, unknown_fields)
-            if (fault := fault_of_customer(event)) is not None:
-                return fault
+            if (whose := fault_of_customer(event)) is not None:
+                return whose
         fault = None
         if not 0 <= at < END_OF_TIME or at > record.timestamp * MILLISECOND + self._future_tolerance:
             fault = fault_of_time(at, record.timestamp, self._future_tolerance)
@@ -137,14 +139,16 @@ class JsonDecoder:
         if fault is not None:
             return fault
         event_id = event.event_id
+        if owner and is_ordinary and event_id:
+            return Decoded(event, owner, owner, at, event_id, False, unknown_fields)
         return Decoded(
-            event=event,
-            customer=identity_of(event),
-            home_id=home_id_of(event),
-            at=at,
-            event_id=event_id or f"{record.topic}/{record.partition}/{record.offset}",
-            had_no_id=not event_id,
-            unknown_fields=unknown_fields,
+            event,
+            identity_of(event),
+            home_id_of(event),
+            at,
+            event_id or f"{record.topic}/{record.partition}/{record.offset}",
+            not event_id,
+            unknown_fields,
         )
 
     def _takes_customer_from_key(self, record: Record, event: Event) -> bool:
@@ -163,12 +167,6 @@ class JsonDecoder:
         except ValidationError as error:
             return fault_of_field(error)
         return self._checked(record, event, keyed, unknown_fields)
-
-
-def _is_ordinary_customer(event: Event) -> bool:
-    """Tell by a glance that nothing is wrong with whose event it is; False says nothing."""
-    found = event.customer_id or ""
-    return found != "" and event.shop is None and not found.isspace() and not found.startswith(ANONYMOUS_PREFIX)
 
 
 def _fault_of(event: Event, value: bytes) -> Rejection | None:

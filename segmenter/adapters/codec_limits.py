@@ -35,6 +35,8 @@ _AMOUNT_FIELDS = frozenset(["amount", "discount", "tax", "shipping", "cost"])
 # A bare number of JSON that a double may not have kept: 16 digits or more, or an exponent. In a text this may
 # match too, which only costs the exact look.
 _SUSPICIOUS_NUMBER = re.compile(rb"[\s:,\[]-?(?:[0-9.]{16}|[0-9.]+[eE])")
+# As nearly all write it: where it stands and there is no other amount, no number can have lost anything.
+_AMOUNT_AS_TEXT = b'"amount":"'
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _INTEGER_BITS = 63
 
@@ -90,7 +92,19 @@ def _fault_of_money(event: Event, value: bytes) -> Rejection | None:
     if currency is not None and currency not in CURRENCIES:
         detail = f"currency is {shown(currency)}, expected three capital letters of ISO 4217"
         return Rejection(RejectReason.UNKNOWN_CURRENCY, detail)
+    if _AMOUNT_AS_TEXT in value and not _has_more_amounts(event):
+        return None
     return _fault_of_numbers(value) if _SUSPICIOUS_NUMBER.search(value) else None
+
+
+def _has_more_amounts(event: Event) -> bool:
+    """Tell whether anything but its `amount` could be written as a number."""
+    if isinstance(event, OrderRefunded):
+        return False
+    if isinstance(event, OrderPlaced):
+        more = event.discount or event.tax or event.shipping or event.cost or event.items
+        return bool(more)
+    return True
 
 
 def _fault_of_numbers(value: bytes) -> Rejection | None:

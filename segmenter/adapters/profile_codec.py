@@ -1,18 +1,19 @@
 """Profiles as bytes: compact, exact, versioned, and quick for customers of whom little is known.
 
 A value begins with one byte, the version of the form, and 16 flags that name the parts that follow the fixed
-head; all numbers are little-endian. A click-only customer takes 43 bytes of head, 10 a dimension and 4 a
-recent id; an order takes 22. Amounts are 32 bits in the narrow form of a part and any length in its wide
+head; all numbers are little-endian. A click-only customer takes 43 bytes of head, 4 a recent id and 10 a dimension;
+an order takes 22. Amounts are 32 bits in the narrow form of a part and any length in its wide
 form, so that no amount is too large to come back exactly. The customer's id is the key, not in the value.
 
-Most events are no facts about orders: a ledger that ends the value stays packed until somebody looks into it.
+Behind head and recent ids come the dossier, with its length, and the ledger. Most events touch neither, so both
+stay packed until somebody looks into them, and go back as they came when nobody changed them.
 """
 
 from collections.abc import Mapping
-from functools import cache
 from itertools import chain
 from struct import Struct
 
+from segmenter.adapters.ledger_codec import LEDGER_FLAGS, NO_LEDGER, bytes_of, ids_form, sealed, sealed_as
 from segmenter.adapters.profile_parts import (
     NONE,
     Cursor,
@@ -20,12 +21,12 @@ from segmenter.adapters.profile_parts import (
     pack_amount,
     pack_attribute,
     pack_instant,
-    pack_order,
     pack_standing,
     pack_word,
 )
-from segmenter.domain.ledger import Folded, Ledger, LooseRefund, Totals
-from segmenter.domain.profile import Attribute, Profile, Standing
+from segmenter.domain.ledger import Totals
+from segmenter.domain.profile import Attribute, Dossier, Profile, Standing
+from segmenter.domain.sealed import Sealed, SealedLedger
 from segmenter.errors import InvariantError
 
 VERSION = 1
@@ -36,51 +37,39 @@ _UNANNOUNCED = 1 << 2
 _RECENT = 1 << 3
 _TOTALS = 1 << 4
 _TOTALS_WIDE = 1 << 5
-_ORDERS = 1 << 6
-_LOOSE = 1 << 7
-_FOLDED = 1 << 8
+# Bits 6 to 8 are those of the ledger.
 _ATTRIBUTES = 1 << 9
+_DOSSIER = _PRESENT | _UNANNOUNCED | _TOTALS | _TOTALS_WIDE | _ATTRIBUTES
 
 # version, flags, life, sequence, settled_at, first_seen_at, last_seen_at, wake_at
 _HEAD = Struct("<BHIIqqqq")
+_SIZE = Struct("<I")
 # orders, first_order_at, last_order_at, leaves_at
 _TOTALS_HEAD = Struct("<Iqqq")
 _TOTALS_AMOUNTS = Struct("<qq")
-_LOOSE_HEAD = Struct("<Qq")
 
 _NO_TOTALS = Totals()
-_NO_LEDGER = Ledger()
-_NOT_FOLDED = Folded()
+_NO_DOSSIER = Dossier()
 _INT64 = range(-(2**63), 2**63)
 
 
 def encode(profile: Profile) -> bytes:
-    """Return the profile as bytes, without its customer's id."""
-    parts = [b""]
-    flags = _HELD if profile.is_held else 0
-    if profile.present:
-        flags |= _PRESENT
-        _put_present(parts, profile.present)
-    if profile.recent_ids:
+    """Return the profile as bytes, without its customer's id.
+
+    What was packed here stays packed in the profile, which means the same: it need not be packed again.
+    """
+    dossier_flags, dossier = _dossier_of(profile)
+    ledger_flags, ledger = _ledger_of(profile)
+    flags = dossier_flags | ledger_flags
+    if profile.is_held:
+        flags |= _HELD
+    ids = profile.recent_ids
+    recent = b""
+    if ids:
         flags |= _RECENT
-        ids = profile.recent_ids
-        parts.append(_ids(len(ids)).pack(len(ids), *ids))
-    if profile.totals is not _NO_TOTALS and profile.totals != _NO_TOTALS:
-        flags |= _TOTALS | _put_totals(parts, profile.totals)
-    ledger = profile.ledger
-    if type(ledger) is _PackedLedger:
-        flags |= ledger.flags
-        parts.append(ledger.packed)
-    elif ledger is not _NO_LEDGER:
-        flags |= _put_ledger(parts, ledger)
-    if profile.unannounced:
-        flags |= _UNANNOUNCED
-        _put_unannounced(parts, profile.unannounced)
-    if profile.attributes:
-        flags |= _ATTRIBUTES
-        _put_attributes(parts, profile.attributes)
+        recent = ids_form(len(ids)).pack(len(ids), *ids)
     first, last, wake = profile.first_seen_at, profile.last_seen_at, profile.wake_at
-    parts[0] = _HEAD.pack(
+    head = _HEAD.pack(
         VERSION,
         flags,
         profile.life,
@@ -90,7 +79,9 @@ def encode(profile: Profile) -> bytes:
         NONE if last is None else last,
         NONE if wake is None else wake,
     )
-    return b"".join(parts)
+    if dossier_flags:
+        return b"".join((head, recent, _SIZE.pack(len(dossier)), dossier, ledger))
+    return head + recent + ledger
 
 
 def decode(customer: str, packed: bytes) -> Profile:
@@ -98,42 +89,80 @@ def decode(customer: str, packed: bytes) -> Profile:
     if packed[0] != VERSION:
         raise InvariantError(f"profile is packed in form {packed[0]}; this release reads form {VERSION}")
     _, flags, life, sequence, settled_at, first, last, wake = _HEAD.unpack_from(packed)
-    cursor = Cursor(packed, _HEAD.size)
+    at = _HEAD.size
+    ids: tuple[int, ...] = ()
+    if flags & _RECENT:
+        form = ids_form(packed[at] | packed[at + 1] << 8)
+        ids = form.unpack_from(packed, at)[1:]
+        at += form.size
+    dossier: Dossier | Sealed[Dossier] = _NO_DOSSIER
+    if flags & _DOSSIER:
+        size: int = _SIZE.unpack_from(packed, at)[0]
+        at += _SIZE.size + size
+        dossier = Sealed(packed[at - size : at], flags & _DOSSIER, _take_dossier)
     return Profile(
-        customer=customer,
-        life=life,
-        sequence=sequence,
-        settled_at=settled_at,
-        first_seen_at=None if first == NONE else first,
-        last_seen_at=None if last == NONE else last,
-        wake_at=None if wake == NONE else wake,
-        is_held=flags & _HELD != 0,
-        # From here on the parts are read from left to right, as they were put.
-        present=cursor.take_standings() if flags & _PRESENT else {},
-        recent_ids=_take_ids(cursor) if flags & _RECENT else (),
-        totals=_take_totals(cursor, flags) if flags & _TOTALS else _NO_TOTALS,
-        ledger=_ledger_at(cursor, flags),
-        unannounced=_take_unannounced(cursor) if flags & _UNANNOUNCED else {},
-        attributes=_take_attributes(cursor) if flags & _ATTRIBUTES else {},
+        customer,
+        life,
+        sequence,
+        settled_at,
+        None if first == NONE else first,
+        None if last == NONE else last,
+        None if wake == NONE else wake,
+        flags & _HELD != 0,
+        ids,
+        sealed_as(packed[at:], flags & LEDGER_FLAGS) if flags & LEDGER_FLAGS else NO_LEDGER,
+        dossier,
+        flags & _ATTRIBUTES != 0,
     )
 
 
-@cache
-def _ids(count: int) -> Struct:
-    return Struct(f"<H{count}I")
+def _dossier_of(profile: Profile) -> tuple[int, bytes]:
+    part = profile.dossier_part
+    if not isinstance(part, Sealed) and part is not _NO_DOSSIER:
+        part = profile.dossier_part = _sealed_dossier(part)
+    return (part.flags, part.packed) if isinstance(part, Sealed) else (0, b"")
+
+
+def _ledger_of(profile: Profile) -> tuple[int, bytes]:
+    part = profile.ledger_part
+    if not isinstance(part, SealedLedger) and part is not NO_LEDGER:
+        part = profile.ledger_part = sealed(part)
+    return (part.flags, bytes_of(part)) if isinstance(part, SealedLedger) else (0, b"")
+
+
+def _sealed_dossier(part: Dossier) -> Dossier | Sealed[Dossier]:
+    """Return the dossier packed, and open still; the empty one for one that holds nothing."""
+    parts: list[bytes] = []
+    flags = 0
+    if part.present:
+        flags |= _PRESENT
+        _put_present(parts, part.present)
+    if part.totals is not _NO_TOTALS and part.totals != _NO_TOTALS:
+        flags |= _TOTALS | _put_totals(parts, part.totals)
+    if part.unannounced:
+        flags |= _UNANNOUNCED
+        _put_unannounced(parts, part.unannounced)
+    if part.attributes:
+        flags |= _ATTRIBUTES
+        _put_attributes(parts, part.attributes)
+    return Sealed(b"".join(parts), flags, _take_dossier, part) if flags else _NO_DOSSIER
+
+
+def _take_dossier(packed: bytes, flags: int) -> Dossier:
+    cursor = Cursor(packed, 0)
+    # The parts are read from left to right, as they were put.
+    return Dossier(
+        present=cursor.take_standings() if flags & _PRESENT else {},
+        totals=_take_totals(cursor, flags) if flags & _TOTALS else _NO_TOTALS,
+        unannounced=_take_unannounced(cursor) if flags & _UNANNOUNCED else {},
+        attributes=_take_attributes(cursor) if flags & _ATTRIBUTES else {},
+    )
 
 
 def _put_present(parts: list[bytes], present: Mapping[str, Standing]) -> None:
     parts.append(len(present).to_bytes(2, "little"))
     for dimension, standing in present.items():
         pack_standing(parts, dimension, standing)
-
-
-def _take_ids(cursor: Cursor) -> tuple[int, ...]:
-    at, packed = cursor.at, cursor.packed
-    form = _ids(packed[at] | packed[at + 1] << 8)
-    cursor.at = at + form.size
-    return form.unpack_from(packed, at)[1:]
 
 
 def _put_totals(parts: list[bytes], totals: Totals) -> int:
@@ -171,95 +200,6 @@ def _take_totals(cursor: Cursor, flags: int) -> Totals:
         leaves_at=instant(leaves),
         over_refund=over_refund,
         waiting_since=instant(waiting),
-    )
-
-
-def _put_ledger(parts: list[bytes], ledger: Ledger) -> int:
-    """Put what the ledger holds and return the flags of its parts."""
-    flags = 0
-    if ledger.orders:
-        flags |= _ORDERS
-        parts.append(len(ledger.orders).to_bytes(4, "little"))
-        for key, order in ledger.orders.items():
-            pack_order(parts, key, order)
-    if ledger.loose_refunds:
-        flags |= _LOOSE
-        parts.append(len(ledger.loose_refunds).to_bytes(4, "little"))
-        for key, refund in ledger.loose_refunds.items():
-            parts += (_LOOSE_HEAD.pack(key, refund.at), pack_amount(refund.amount))
-    if ledger.folded is not _NOT_FOLDED and ledger.folded != _NOT_FOLDED:
-        flags |= _FOLDED
-        _put_folded(parts, ledger.folded)
-    return flags
-
-
-class _PackedLedger(Ledger):
-    """A ledger that is read when somebody looks into it, and goes back as it came when nobody changes it."""
-
-    __slots__ = ("flags", "packed")
-
-    flags: int
-    packed: bytes
-
-    def __init__(self, packed: bytes, flags: int) -> None:
-        object.__setattr__(self, "packed", packed)
-        object.__setattr__(self, "flags", flags)
-
-    def __getattr__(self, name: str) -> object:
-        # Called for fields that were not set yet, and for names that are none.
-        if name not in Ledger.__slots__:
-            raise AttributeError(name)
-        opened = _take_ledger(Cursor(self.packed, 0), self.flags)
-        for field in Ledger.__slots__:
-            object.__setattr__(self, field, getattr(opened, field))
-        return getattr(opened, name)
-
-    def __eq__(self, other: object) -> bool:
-        return other == Ledger(orders=self.orders, loose_refunds=self.loose_refunds, folded=self.folded)
-
-    __hash__ = None  # type: ignore[assignment]  # it holds dicts, as any ledger
-
-    def __repr__(self) -> str:
-        return repr(Ledger(orders=self.orders, loose_refunds=self.loose_refunds, folded=self.folded))
-
-
-def _ledger_at(cursor: Cursor, flags: int) -> Ledger:
-    """Return the ledger that begins here; packed, where nothing comes behind it."""
-    own_flags = flags & (_ORDERS | _LOOSE | _FOLDED)
-    if not own_flags:
-        return _NO_LEDGER
-    if flags & (_UNANNOUNCED | _ATTRIBUTES):
-        return _take_ledger(cursor, flags)
-    return _PackedLedger(cursor.packed[cursor.at :], own_flags)
-
-
-def _take_ledger(cursor: Cursor, flags: int) -> Ledger:
-    orders = dict(cursor.take_order() for _ in range(cursor.take_long_count())) if flags & _ORDERS else {}
-    loose = dict(_take_loose(cursor) for _ in range(cursor.take_long_count())) if flags & _LOOSE else {}
-    folded = _take_folded(cursor) if flags & _FOLDED else _NOT_FOLDED
-    return Ledger(orders=orders, loose_refunds=loose, folded=folded)
-
-
-def _take_loose(cursor: Cursor) -> tuple[int, LooseRefund]:
-    key, at = cursor.take(_LOOSE_HEAD)
-    return key, LooseRefund(at, cursor.take_amount())
-
-
-def _put_folded(parts: list[bytes], folded: Folded) -> None:
-    first, last = pack_instant(folded.first_at), pack_instant(folded.last_at)
-    parts.extend(map(pack_amount, (folded.orders, folded.net, first, last, folded.over_refund)))
-    parts.append(_ids(len(folded.ids)).pack(len(folded.ids), *folded.ids))
-
-
-def _take_folded(cursor: Cursor) -> Folded:
-    orders, net, first, last, over_refund = (cursor.take_amount() for _ in range(5))
-    return Folded(
-        orders=orders,
-        net=net,
-        first_at=instant(first),
-        last_at=instant(last),
-        over_refund=over_refund,
-        ids=_take_ids(cursor),
     )
 
 

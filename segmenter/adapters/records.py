@@ -6,7 +6,9 @@ The numbers of the log (`lane_seq`, `lane_pid`) are put on by the relay.
 import hashlib
 from collections.abc import Mapping
 from functools import lru_cache
-from json import JSONEncoder, loads
+from json import loads
+
+from pydantic_core import to_json
 
 from segmenter.adapters.records_forms import (
     ChangeForm,
@@ -34,7 +36,6 @@ HEADERS_KEPT = 64 * 1_024
 
 # A set and the membership after it tell the same instants, and so does a batch: most are written once.
 _written = lru_cache(maxsize=4_096)(rfc3339)
-_JSON = JSONEncoder(separators=(",", ":"), ensure_ascii=False, check_circular=False)
 
 
 class JsonEncoder:
@@ -42,6 +43,7 @@ class JsonEncoder:
 
     def __init__(self, source: str = "/segmenter") -> None:
         self._source = source.encode()
+        self._last_upto: tuple[Mapping[Source, int], bytes] = ({}, b"{}")
 
     def change_record(
         self, said: ChangeSet, *, recorded_at: Instant, revision: int, backfill: bool, upto: Mapping[Source, int]
@@ -67,7 +69,7 @@ class JsonEncoder:
             value["cause"]["type"] = said.cause.type
         key = said.customer.encode()
         headers = self._headers(CHANGED, change_id, effective_at, key)
-        return Body(key, _JSON.encode(value).encode(), (*headers, (UPTO_HEADER, _JSON.encode(upto).encode())))
+        return Body(key, to_json(value), (*headers, (UPTO_HEADER, self._upto(upto))))
 
     def membership_record(self, membership: Membership) -> Body:
         """Return a membership as a record. Its CloudEvents id stands for its content: a repeat has the same."""
@@ -82,7 +84,7 @@ class JsonEncoder:
             "traits": _traits_form(membership.traits),
             "next_change_at": _moment(membership.next_change_at),
         }
-        key, written = membership.customer.encode(), _JSON.encode(value).encode()
+        key, written = membership.customer.encode(), to_json(value)
         content_id = hashlib.blake2b(written, digest_size=16).hexdigest()
         return Body(key, written, self._headers(MEMBERSHIP, content_id, as_of, key))
 
@@ -129,6 +131,12 @@ class JsonEncoder:
             )
         except (ValueError, TypeError, KeyError) as error:
             raise InvariantError(f"a record of {len(value)} bytes on the change topic is no change-set") from error
+
+    def _upto(self, upto: Mapping[Source, int]) -> bytes:
+        """Return positions as JSON; all sets of a commit are given the same."""
+        if self._last_upto[0] is not upto:
+            self._last_upto = upto, to_json(upto)
+        return self._last_upto[1]
 
     def _headers(self, kind: str, identifier: str, time: str, key: bytes) -> Headers:
         return (

@@ -17,6 +17,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.utils import HIREDIS_AVAILABLE
 
+from segmenter.adapters.redis_packing import let_hiredis_pack
 from segmenter.errors import ConfigurationError, InvariantError, TransientError
 
 CALL_TIMEOUT_S = 2.0
@@ -55,7 +56,7 @@ def connect(url: str) -> Redis:
     if not HIREDIS_AVAILABLE:
         raise ConfigurationError(["hiredis is not installed; install redis[hiredis]"])
     try:
-        return Redis.from_url(
+        client = Redis.from_url(
             url,
             decode_responses=False,
             protocol=2,
@@ -66,6 +67,8 @@ def connect(url: str) -> Redis:
         )
     except ValueError as error:
         raise ConfigurationError([f"{url.rpartition('@')[2]!r} is not the address of a Redis: {error}"]) from error
+    let_hiredis_pack(client.connection_pool)
+    return client
 
 
 async def check_server(client: Redis) -> list[str]:

@@ -45,7 +45,7 @@ class Rejection:
     detail: str
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class Arrived:
     """Cause: an event, at its own time. Not frozen, as one is made per event on the hot path.
 
@@ -105,7 +105,7 @@ class Expired:
     at: Instant
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class Transition:
     """What a step gives: the next profile (None: forget this customer), and what is to be said.
 

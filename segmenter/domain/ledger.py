@@ -17,6 +17,7 @@ FOLDED_IDS_KEPT = 1_000
 # Facts that wait for their order; more of one customer are a broken feed.
 WAITING_KEPT = 1_000
 REFUNDS_PER_ORDER = 1_000
+NEVER: Instant = 2**62
 
 
 def id_hash(identifier: str) -> int:
@@ -136,6 +137,12 @@ class Ledger:
         """Yield the entries whose order has not come yet."""
         return ((key, order) for key, order in self.orders.items() if order.placed_at is None)
 
+    @property
+    def oldest_at(self) -> Instant:
+        """Return the time of the oldest that can be behind a horizon: what waits for its order is not."""
+        placed = [order.placed_at for order in self.orders.values() if order.placed_at is not None]
+        return min([*placed, *(refund.at for refund in self.loose_refunds.values())], default=NEVER)
+
 
 @dataclass(slots=True, kw_only=True)
 class Totals:
@@ -172,6 +179,27 @@ def totals_of(ledger: Ledger, now: Instant, counts_from: CountsFrom, window: Spa
         leaves_at=leaves_at,
         over_refund=folded.over_refund + sum([order.over_refund for order in orders if order.refunds]),
         waiting_since=min([since for since in waiting if since is not None], default=None),
+    )
+
+
+def totals_with(totals: Totals, at: Instant, net: int, now: Instant, window: Span | None) -> Totals:
+    """Return the totals at `now` with one order more that counts, given those without it, which must still hold."""
+    window_net, leaves_at = totals.window_net, totals.leaves_at
+    if window is None:
+        window_net += net
+    elif at > now - window:
+        window_net += net
+        leaves_at = at + window if leaves_at is None else min(leaves_at, at + window)
+    first, last = totals.first_order_at, totals.last_order_at
+    return Totals(
+        orders=totals.orders + 1,
+        first_order_at=at if first is None else min(first, at),
+        last_order_at=at if last is None else max(last, at),
+        net=totals.net + net,
+        window_net=window_net,
+        leaves_at=leaves_at,
+        over_refund=totals.over_refund,
+        waiting_since=totals.waiting_since,
     )
 
 
@@ -221,11 +249,8 @@ def folded_before(ledger: Ledger, horizon_at: Instant, counts_from: CountsFrom) 
 def _age_at(order: Order) -> Instant:
     """Return the newest time that makes an order old: waiting facts are never folded."""
     if order.placed_at is None:
-        return _NEVER
+        return NEVER
     return max(order.placed_at, order.paid_at or 0, order.delivered_at or 0)
-
-
-_NEVER: Instant = 2**62
 
 
 def _folded(

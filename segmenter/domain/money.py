@@ -33,6 +33,7 @@ _EXPONENTS = {
 }
 # 18 digits of amount times 18 of rate fit without rounding; half up on a magnitude is half away from zero.
 _EXACT = Context(prec=60, rounding=ROUND_HALF_UP)
+_POWERS = [Decimal(10**exponent) for exponent in range(5)]
 
 
 class Minor(NamedTuple):
@@ -49,9 +50,11 @@ def exponent_of(currency: str) -> int:
 
 def minor_units(amount: Decimal, currency: str) -> Minor:
     """Return the amount in minor units of its currency, rounded half away from zero."""
-    scaled = _EXACT.scaleb(amount, exponent_of(currency))
-    units = int(scaled.to_integral_value(ROUND_HALF_UP, _EXACT))
-    return Minor(units, units != scaled)
+    scaled = _EXACT.multiply(amount, _POWERS[exponent_of(currency)])
+    units = int(scaled)
+    if units == scaled:
+        return Minor(units, False)
+    return Minor(int(scaled.to_integral_value(ROUND_HALF_UP, _EXACT)), True)
 
 
 def converted(amount: Decimal, currency: str, base: str, rates: Mapping[str, Decimal]) -> Minor | None:

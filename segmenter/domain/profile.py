@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from segmenter.domain.events import ANONYMOUS_PREFIX, AttributeValue
 from segmenter.domain.instants import BEGINNING, Instant
 from segmenter.domain.ledger import Ledger, Totals
+from segmenter.domain.sealed import Sealed, SealedLedger
 
 LIFECYCLE = "lifecycle"
 VALUE = "value"
@@ -32,11 +33,32 @@ class Attribute:
     value: AttributeValue
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
+class Dossier:
+    """What few events touch: where he stands, what was said of it, what his orders come to, what the shop told.
+
+    Replaced field by field, and only by the profile that made it: see `Profile`.
+    """
+
+    totals: Totals = field(default_factory=Totals)
+    """Of the ledger, as of `settled_at`."""
+    present: Mapping[str, Standing] = field(default_factory=dict)
+    """Where he stands, by dimension."""
+    unannounced: Mapping[str, str | None] = field(default_factory=dict)
+    """What was last announced, only for dimensions where that is not what is present. None: nothing was."""
+    attributes: Mapping[str, Attribute] = field(default_factory=dict)
+
+    def copy(self) -> "Dossier":
+        """Return one whose fields can be replaced without changing this one."""
+        return Dossier(self.totals, self.present, self.unannounced, self.attributes)
+
+
+@dataclass(slots=True, eq=False, repr=False)
 class Profile:
     """One customer. `step` never changes the one it is given: it works on a copy.
 
-    The parts are frozen values that are replaced, never changed, so a shallow copy is a full one.
+    The parts are values that are replaced, never changed, so a shallow copy is a full one. Ledger and dossier are
+    left packed until they are looked into, and are copied when a copy first replaces something in them.
     """
 
     customer: str
@@ -47,20 +69,79 @@ class Profile:
     """Every deadline up to here has been played; never goes back."""
     first_seen_at: Instant | None = None
     last_seen_at: Instant | None = None
-    ledger: Ledger = field(default_factory=Ledger)
-    totals: Totals = field(default_factory=Totals)
-    """Of the ledger, as of `settled_at`."""
-    present: Mapping[str, Standing] = field(default_factory=dict)
-    """Where he stands, by dimension."""
-    unannounced: Mapping[str, str | None] = field(default_factory=dict)
-    """What was last announced, only for dimensions where that is not what is present. None: nothing was."""
-    recent_ids: tuple[int, ...] = ()
-    """32-bit hashes of the last events that carry no id of an order, newest last."""
-    attributes: Mapping[str, Attribute] = field(default_factory=dict)
     wake_at: Instant | None = None
     """The next deadline, as it stands in the lane's queue; None where nothing can change by time alone."""
     is_held: bool = False
     """The log knows later changes than we do (Redis was rewound): silent until we have passed them."""
+    recent_ids: tuple[int, ...] = ()
+    """32-bit hashes of the last events that carry no id of an order, newest last."""
+    ledger_part: Ledger | SealedLedger = field(default_factory=Ledger)
+    dossier_part: Dossier | Sealed[Dossier] = field(default_factory=Dossier)
+    has_attributes: bool = False
+    """Known without opening the dossier."""
+    owns_dossier: bool = False
+
+    @property
+    def ledger(self) -> Ledger:
+        """Return every order and refund."""
+        part = self.ledger_part
+        return part.opened() if isinstance(part, SealedLedger) else part
+
+    @ledger.setter
+    def ledger(self, ledger: Ledger) -> None:
+        self.ledger_part = ledger
+
+    @property
+    def dossier(self) -> Dossier:
+        """Return what few events touch; to look at, not to change."""
+        part = self.dossier_part
+        return part.opened() if isinstance(part, Sealed) else part
+
+    @property
+    def totals(self) -> Totals:
+        """Return what the ledger comes to, as of `settled_at`."""
+        return self.dossier.totals
+
+    @totals.setter
+    def totals(self, totals: Totals) -> None:
+        self._own_dossier().totals = totals
+
+    @property
+    def present(self) -> Mapping[str, Standing]:
+        """Return where he stands, by dimension."""
+        return self.dossier.present
+
+    @present.setter
+    def present(self, present: Mapping[str, Standing]) -> None:
+        self._own_dossier().present = present
+
+    @property
+    def unannounced(self) -> Mapping[str, str | None]:
+        """Return what was last announced, only for dimensions where that is not what is present."""
+        return self.dossier.unannounced
+
+    @unannounced.setter
+    def unannounced(self, unannounced: Mapping[str, str | None]) -> None:
+        self._own_dossier().unannounced = unannounced
+
+    @property
+    def attributes(self) -> Mapping[str, Attribute]:
+        """Return what the shop told of him."""
+        return self.dossier.attributes if self.has_attributes else _NO_ATTRIBUTES
+
+    @attributes.setter
+    def attributes(self, attributes: Mapping[str, Attribute]) -> None:
+        self._own_dossier().attributes = attributes
+        self.has_attributes = bool(attributes)
+
+    def _own_dossier(self) -> Dossier:
+        """Return a dossier that nobody else has."""
+        part = self.dossier_part
+        if self.owns_dossier and isinstance(part, Dossier):
+            return part
+        own = self.dossier.copy()
+        self.dossier_part, self.owns_dossier = own, True
+        return own
 
     @property
     def is_anonymous(self) -> bool:
@@ -70,7 +151,7 @@ class Profile:
     @property
     def is_excluded(self) -> bool:
         """Tell whether he is staff, kept out of everything."""
-        if not self.attributes:
+        if not self.has_attributes:
             return False
         exclude = self.attributes.get("exclude")
         return exclude is not None and exclude.value is True
@@ -83,9 +164,10 @@ class Profile:
     @property
     def ranked_revenue(self) -> int | None:
         """Return the revenue under which he is indexed; 0: a buyer who is not ranked, None: not a buyer."""
-        if self.totals.orders == 0 or self.is_excluded or self.is_anonymous:
+        totals = self.totals
+        if totals.orders == 0 or self.is_excluded or self.is_anonymous:
             return None
-        return max(0, self.totals.window_net)
+        return max(0, totals.window_net)
 
     def segment_in(self, dimension: str) -> str | None:
         """Return where he stands in a dimension."""
@@ -94,20 +176,34 @@ class Profile:
 
     def copy(self) -> "Profile":
         """Return one that can be changed without changing this one."""
-        # Around __init__, whose keywords take six times as long: this is done for every event.
-        other = object.__new__(Profile)
-        other.customer = self.customer
-        other.life = self.life
-        other.sequence = self.sequence
-        other.settled_at = self.settled_at
-        other.first_seen_at = self.first_seen_at
-        other.last_seen_at = self.last_seen_at
-        other.ledger = self.ledger
-        other.totals = self.totals
-        other.present = self.present
-        other.unannounced = self.unannounced
-        other.recent_ids = self.recent_ids
-        other.attributes = self.attributes
-        other.wake_at = self.wake_at
-        other.is_held = self.is_held
-        return other
+        self.owns_dossier = False
+        return Profile(
+            self.customer,
+            self.life,
+            self.sequence,
+            self.settled_at,
+            self.first_seen_at,
+            self.last_seen_at,
+            self.wake_at,
+            self.is_held,
+            self.recent_ids,
+            self.ledger_part,
+            self.dossier_part,
+            self.has_attributes,
+        )
+
+    def __eq__(self, other: object) -> bool:
+        """Tell whether the same is remembered, packed or not."""
+        return isinstance(other, Profile) and self._all() == other._all()
+
+    __hash__ = None  # type: ignore[assignment]  # it changes
+
+    def __repr__(self) -> str:
+        return f"Profile{self._all()}"
+
+    def _all(self) -> tuple[object, ...]:
+        head = (self.customer, self.life, self.sequence, self.settled_at, self.first_seen_at, self.last_seen_at)
+        return (*head, self.wake_at, self.is_held, self.recent_ids, self.ledger, self.dossier)
+
+
+_NO_ATTRIBUTES: Mapping[str, Attribute] = {}

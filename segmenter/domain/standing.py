@@ -11,7 +11,7 @@ from segmenter.domain.rulebook import Rulebook
 from segmenter.domain.value import A, B, Boundary, C, grade, is_fall, share_above
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
     """A segment in every dimension, and the moment at which any of them can change although nothing happens."""
 
@@ -23,17 +23,23 @@ def standing_at(now: Instant, profile: Profile, rulebook: Rulebook, boundary: Bo
     """Return where the customer stands at `now`, given the totals of that instant."""
     if profile.is_anonymous or profile.is_excluded or not profile.is_known:
         return Answer({}, None)
-    lifecycle = lifecycle_at(now, profile.totals, rulebook.lifecycle)
-    segments = {LIFECYCLE: str(lifecycle)}
-    moments = [profile.totals.leaves_at]
-    if lifecycle in (Lifecycle.NEW, Lifecycle.REPEAT):
-        moments.append(inactive_at(profile.totals, rulebook.lifecycle))
-    if lifecycle is not Lifecycle.PROSPECT:
-        value, held_until = _value_at(now, profile, rulebook, boundary)
-        moments.append(held_until)
-        if value is not None:
-            segments[VALUE] = value
-    return Answer(segments, min((moment for moment in moments if moment is not None), default=None))
+    totals = profile.totals
+    lifecycle = lifecycle_at(now, totals, rulebook.lifecycle)
+    segments: dict[str, str] = {LIFECYCLE: lifecycle.value}
+    if lifecycle is Lifecycle.PROSPECT:
+        return Answer(segments, totals.leaves_at)
+    silent_at = inactive_at(totals, rulebook.lifecycle) if lifecycle is not Lifecycle.INACTIVE else None
+    value, held_until = _value_at(now, profile, rulebook, boundary)
+    if value is not None:
+        segments[VALUE] = value
+    return Answer(segments, earliest(earliest(totals.leaves_at, silent_at), held_until))
+
+
+def earliest(one: Instant | None, other: Instant | None) -> Instant | None:
+    """Return the earlier of two moments, either of which may never come."""
+    if one is None or other is None:
+        return other if one is None else one
+    return min(one, other)
 
 
 def _value_at(
@@ -41,11 +47,11 @@ def _value_at(
 ) -> tuple[str | None, Instant | None]:
     """Return the class, and until when the dwell holds back a fall that is due."""
     present = profile.present.get(VALUE)
-    before = None if present is None else present.segment
+    before, revenue = None if present is None else present.segment, profile.totals.window_net
     if boundary is None:
         # Who holds no revenue is C whatever the others hold; for the rest there is nothing to compare with yet.
-        return (C if profile.totals.window_net <= 0 else before), None
-    after = grade(profile.totals.window_net, before, boundary.marks)
+        return (C if revenue <= 0 else before), None
+    after = grade(revenue, before, boundary.marks)
     if present is None or not is_fall(before, after):
         return after, None
     held_until = present.since + rulebook.value.dwell

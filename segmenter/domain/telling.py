@@ -5,14 +5,24 @@ then one mechanism: what is present moves on, what was announced is remembered, 
 what is said, so nothing held leaves a gap.
 """
 
-from segmenter.domain.causes import Transition
+from typing import TypeAlias
+
+from segmenter.domain.causes import Arrived, Transition
 from segmenter.domain.changes import CauseKind, CauseNote, Change, ChangeSet, Membership, Traits
+from segmenter.domain.events import OrderRefunded
 from segmenter.domain.instants import Instant
 from segmenter.domain.money import money_text
 from segmenter.domain.profile import VALUE, Profile, Standing
 from segmenter.domain.rulebook import Rulebook
-from segmenter.domain.standing import reasons_for, standing_at
+from segmenter.domain.standing import earliest, reasons_for, standing_at
 from segmenter.domain.value import Boundary
+
+EventCause: TypeAlias = tuple[Arrived, bool]
+"""An event, and whether it was late; what is told of it is only made where there is something to tell."""
+
+Because: TypeAlias = CauseNote | EventCause
+
+RECOVERY = CauseNote(kind=CauseKind.RECOVERY)
 
 
 class Telling:
@@ -29,7 +39,7 @@ class Telling:
         self.boundary = boundary
         self.valid_until: Instant | None = None
 
-    def evaluate(self, now: Instant, effective_at: Instant, note: CauseNote, *, is_history: bool = False) -> None:
+    def evaluate(self, now: Instant, effective_at: Instant, cause: Because, *, is_history: bool = False) -> None:
         """Find out where the customer stands at `now`, set his next deadline, and say what differs."""
         answer = standing_at(now, self.profile, self.rulebook, self.boundary)
         self.valid_until = answer.valid_until
@@ -39,7 +49,7 @@ class Telling:
             return
         changes = self._to_announce()
         if changes:
-            self._announce(changes, now, effective_at, note, is_history)
+            self._announce(changes, now, effective_at, cause, is_history)
         if changes or has_moved:
             self.transition.said += (self._membership(),)
 
@@ -47,7 +57,7 @@ class Telling:
         """Let a customer held since a rewind speak again: one set with all that differs, and his membership."""
         self.profile.is_held = False
         before = len(self.transition.said)
-        self.evaluate(now, now, CauseNote(kind=CauseKind.RECOVERY))
+        self.evaluate(now, now, RECOVERY)
         if len(self.transition.said) == before and self.profile.present:
             self.transition.said += (self._membership(),)
 
@@ -58,16 +68,19 @@ class Telling:
 
     def set_deadline(self) -> None:
         """Set the next moment at which time alone can change something."""
-        profile, moments = self.profile, [self.valid_until]
+        profile, moment = self.profile, self.valid_until
         if profile.is_anonymous and profile.last_seen_at is not None:
-            moments.append(profile.last_seen_at + self.rulebook.anonymous_expiry)
-        if self.rulebook.dedupe_horizon is not None and profile.totals.waiting_since is not None:
-            moments.append(profile.totals.waiting_since + self.rulebook.dedupe_horizon)
-        profile.wake_at = min((moment for moment in moments if moment is not None), default=None)
+            moment = earliest(moment, profile.last_seen_at + self.rulebook.anonymous_expiry)
+        waiting_since = profile.totals.waiting_since
+        if self.rulebook.dedupe_horizon is not None and waiting_since is not None:
+            moment = earliest(moment, waiting_since + self.rulebook.dedupe_horizon)
+        profile.wake_at = moment
 
     def _to_announce(self) -> tuple[Change, ...]:
         """Return what differs from what was announced, without classes that are not to be announced yet."""
         profile = self.profile
+        if not profile.unannounced:
+            return ()
         is_class_announced = self.boundary is not None and self.boundary.is_announced
         return tuple(
             Change(dimension=dimension, before=announced, after=profile.segment_in(dimension))
@@ -76,7 +89,7 @@ class Telling:
         )
 
     def _announce(
-        self, changes: tuple[Change, ...], now: Instant, effective_at: Instant, note: CauseNote, is_history: bool
+        self, changes: tuple[Change, ...], now: Instant, effective_at: Instant, cause: Because, is_history: bool
     ) -> None:
         profile = self.profile
         profile.sequence += 1
@@ -91,7 +104,7 @@ class Telling:
                 life=profile.life,
                 sequence=profile.sequence,
                 changes=changes,
-                cause=note,
+                cause=cause if isinstance(cause, CauseNote) else _note_of(cause),
                 effective_at=effective_at,
                 reasons=tuple(reasons),
                 traits=traits_of(profile, self.rulebook),
@@ -104,15 +117,35 @@ class Telling:
         return membership_of(self.profile, self.rulebook, self.valid_until)
 
 
+def _note_of(event: EventCause) -> CauseNote:
+    cause, is_late = event
+    kind = CauseKind.REFUND if isinstance(cause.event, OrderRefunded) else CauseKind.EVENT
+    return CauseNote(
+        kind=CauseKind.LATE_EVENT if is_late else kind, type=cause.event.type, event_ids=(cause.event_id,)
+    )
+
+
+def _differ(profile: Profile, segments: dict[str, str]) -> bool:
+    """Tell whether these are other segments than those the customer is in."""
+    present = profile.present
+    if len(present) != len(segments):
+        return True
+    for dimension, segment in segments.items():
+        standing = present.get(dimension)
+        if standing is None or standing.segment != segment:
+            return True
+    return False
+
+
 def _move(profile: Profile, segments: dict[str, str], effective_at: Instant) -> bool:
     """Put the customer where he stands now, remembering what was announced; tell whether anything moved."""
+    if not _differ(profile, segments):
+        return False
     moved = {
         dimension: segments.get(dimension)
         for dimension in profile.present.keys() | segments.keys()
         if profile.segment_in(dimension) != segments.get(dimension)
     }
-    if not moved:
-        return False
     present, unannounced = dict(profile.present), dict(profile.unannounced)
     for dimension, after in moved.items():
         announced = unannounced.pop(dimension, profile.segment_in(dimension))

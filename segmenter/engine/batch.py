@@ -33,9 +33,9 @@ class Batch:
         self.recorded_at: Instant = BEGINNING
         self.upto: Mapping[Source, int] = {}
 
-    def add(self, customers: Iterable[str], profiles: Iterable[Profile | None]) -> None:
-        """Take in profiles as they are stored."""
-        for customer, profile in zip(customers, profiles, strict=True):
+    def add(self, profiles: Iterable[tuple[str, Profile | None]]) -> None:
+        """Take in customers as they are stored."""
+        for customer, profile in profiles:
             self._before[customer] = self._now[customer] = profile
 
     def missing(self, customers: Iterable[str]) -> list[str]:
@@ -63,6 +63,10 @@ class Batch:
             self._said.append((said, caused_at))
         for expired in transition.expired:
             self._expire(customer, expired.place, expired.at)
+        if transition.rounded:
+            self._recorder.odd("rounded_amount", transition.rounded)
+        if transition.over_refunded:
+            self._recorder.odd("over_refund")
         return transition
 
     def _tell(self, said: ChangeSet, caused_at: Instant) -> None:
@@ -96,15 +100,11 @@ class Batch:
 
     def writes(self) -> list[ProfileWrite]:
         """Return what there is to store: every profile that is not as it was."""
+        before_by_customer = self._before
         return [
-            ProfileWrite(
-                customer=customer,
-                profile=profile,
-                wake_before=None if before is None else before.wake_at,
-                revenue_before=None if before is None else before.ranked_revenue,
-            )
+            _write(customer, before, profile)
             for customer, profile in self._now.items()
-            if (before := self._before[customer]) is not profile
+            if (before := before_by_customer[customer]) is not profile
         ]
 
     def sizes(self) -> dict[tuple[str, str], int]:
@@ -112,7 +112,7 @@ class Batch:
         difference: Counter[tuple[str, str]] = Counter()
         for customer, profile in self._now.items():
             before = self._before[customer]
-            if before is profile:
+            if before is profile or (before and profile and before.dossier_part is profile.dossier_part):
                 continue
             old = {} if before is None else before.present
             new = {} if profile is None else profile.present
@@ -134,3 +134,12 @@ class Batch:
                     Output.MEMBERSHIPS, self._encoder.membership_record(said), self.recorded_at, caused_at
                 )
         return self._outbox.pages(), self._outbox.next_seq
+
+
+def _write(customer: str, before: Profile | None, profile: Profile | None) -> ProfileWrite:
+    """Return what is to be stored of one customer; what nobody looked into stays packed."""
+    if before is None:
+        return ProfileWrite(customer, profile)
+    if profile is not None and before.dossier_part is profile.dossier_part:
+        return ProfileWrite(customer, profile, before.wake_at, None, True)
+    return ProfileWrite(customer, profile, before.wake_at, before.ranked_revenue)

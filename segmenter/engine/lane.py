@@ -5,7 +5,6 @@ at all. A lane whose write was refused, or whose outcome is unknown, is of no us
 """
 
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -14,6 +13,7 @@ from segmenter.domain.instants import MILLISECOND, SECOND, Instant
 from segmenter.domain.step import ORDER_FACTS
 from segmenter.domain.value import Boundary
 from segmenter.engine.batch import Batch
+from segmenter.engine.kept import KeptProfiles
 from segmenter.engine.outbox import Outbox
 from segmenter.engine.reading import Reading, place_of
 from segmenter.engine.state import state_after
@@ -95,6 +95,7 @@ class Lane:
         if state.notes.boundary is not None:
             services.recorder.boundary_adopted(state.lane, state.notes.boundary.number)
         self._next_due: Instant | None = 0
+        self._kept = KeptProfiles(terms.profiles_kept)
 
     async def advance(self, reading: Reading, watermark: Instant, now: Instant) -> None:
         """Work off what was read and what has become due by `watermark`, in one commit.
@@ -194,39 +195,34 @@ class Lane:
         batch.announce_from, batch.recorded_at = notes.announce_from, now
         batch.upto = {**self.state.positions, **reading.positions, WATERMARK: notes.watermark}
         customers = batch.missing([*(decoded.customer for decoded, _ in reading.arrivals), *work.customers()])
-        if customers:
+        kept, unknown = self._kept.among(customers)
+        batch.add(kept)
+        if unknown:
             started = time.perf_counter()
-            batch.add(customers, await self._services.store.load(self.state.lane, customers))
+            loaded = await self._services.store.load(self.state.lane, unknown)
+            batch.add(zip(unknown, loaded, strict=True))
             self._services.recorder.spent("load", time.perf_counter() - started)
         return batch
 
     def _step_arrivals(self, batch: Batch, reading: Reading, settle_limit: Instant) -> None:
         """Step events by their own time and id. All before the watermark of this commit is read: a safe limit."""
-        notes, recorder = self.state.notes, self._services.recorder
-        verdicts: Counter[tuple[str, Verdict]] = Counter()
+        watermark = self.state.notes.watermark
+        verdicts: dict[tuple[str, Verdict], int] = {}
         for decoded, record in sorted(reading.arrivals, key=_time_and_id):
             at, event = decoded.at, decoded.event
-            cause = Arrived(
-                event=event,
-                at=at,
-                event_id=decoded.event_id,
-                settle_to=min(at, settle_limit),
-                watermark=notes.watermark,
-                place=place_of(record) if type(event) in ORDER_FACTS else "",
-            )
+            settle_to = at if at <= settle_limit else settle_limit
+            place = place_of(record) if type(event) in ORDER_FACTS else ""
+            cause = Arrived(event, at, decoded.event_id, settle_to, watermark, place)
             transition = batch.step(decoded.customer, cause, record.timestamp * MILLISECOND)
+            verdict, profile = transition.verdict, transition.profile
             if transition.rejection is not None:
                 batch.reject(record, transition.rejection)
-            verdict = transition.verdict
-            if transition.profile is not None and transition.profile.is_excluded and verdict is Verdict.ACCEPTED:
+            elif profile is not None and profile.is_excluded and verdict is Verdict.ACCEPTED:
                 verdict = Verdict.EXCLUDED
-            verdicts[event.type, verdict] += 1
-            if transition.rounded:
-                recorder.odd("rounded_amount", transition.rounded)
-            if transition.over_refunded:
-                recorder.odd("over_refund")
+            met = event.type, verdict
+            verdicts[met] = verdicts.get(met, 0) + 1
         for (kind, verdict), count in verdicts.items():
-            recorder.events(kind, verdict, count)
+            self._services.recorder.events(kind, verdict, count)
 
     def _step_work(self, batch: Batch, work: _Work, notes: LaneNotes, now: Instant) -> LaneNotes:
         """Play deadlines by (time, customer), look at those a boundary may have moved, release the held."""
@@ -278,6 +274,7 @@ class Lane:
             raise Refusal(outcome)
         recorder.committed()
         self.state = state_after(self.state, commit)
+        self._kept.note(commit.profiles)
         if commit.pages:
             self._publish(commit.pages)
 

@@ -117,8 +117,12 @@ class Reader:
     ) -> Reading:
         """Return what these records come to, given how far each origin was taken and marked before."""
         reading = Reading()
+        sources: dict[str, Source] = {}
         for record in records:
-            source = f"{record.topic}/{record.partition}"
+            # A lane reads one partition of each topic.
+            source = sources.get(record.topic) or sources.setdefault(
+                record.topic, f"{record.topic}/{record.partition}"
+            )
             reading.positions[source] = record.offset + 1
             if record.topic == self._rekeyed:
                 self._read_forwarded(record, reading, taken, markers)

@@ -30,6 +30,8 @@ class Terms:
     events_per_commit: int = 1_500
     ticks_per_commit: int = 700
     sweep_per_commit: int = 700
+    # The customers that were last at work in a lane, 2 KB each, are not read from the store again.
+    profiles_kept: int = 4_000
     outbox_entries: int = 200_000
     outbox_bytes: int = 64 * 1024 * 1024
 

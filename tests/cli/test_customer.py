@@ -16,6 +16,7 @@ from segmenter.ports import Commit, LaneNotes, LaneState, LaneStore, ProfileWrit
 from segmenter.wiring.customers import found_in
 from tests.bench.process import free_ports
 from tests.cli.running import Ran, RunCommand
+from tests.domain.profiles import profile_of
 
 PARTITIONS = 4
 NEW_YEAR = 20_454 * DAY
@@ -24,8 +25,8 @@ OWNER = Token(1, "test")
 
 def buyer(identity: str) -> Profile:
     """A repeat buyer in class A, of whom consumers still believe B."""
-    return Profile(
-        customer=identity,
+    return profile_of(
+        identity,
         sequence=3,
         settled_at=NEW_YEAR,
         first_seen_at=NEW_YEAR - 40 * DAY,

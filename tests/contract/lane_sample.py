@@ -23,6 +23,7 @@ from segmenter.domain.profile import Attribute, Profile, Standing
 from segmenter.domain.value import Boundary, Marks
 from segmenter.ports import LaneNotes, OutboxEntry, OutboxPage, Output, Sweep
 from tests.contract.stores import Owner
+from tests.domain.profiles import profile_of
 
 NAMESPACE = "seg"
 NOON = 20_000 * DAY + 12 * HOUR
@@ -64,8 +65,8 @@ PAGES = tuple(
 def sample_profiles() -> list[Profile]:
     """Return prospects, buyers, and one customer of whom everything is known."""
     prospects = [
-        Profile(
-            customer=f"prospect-{n}",
+        profile_of(
+            f"prospect-{n}",
             settled_at=NOON - n,
             first_seen_at=NOON - n * DAY,
             last_seen_at=NOON - n,
@@ -79,8 +80,8 @@ def sample_profiles() -> list[Profile]:
 
 def _buyer(n: int) -> Profile:
     placed_at, net = NOON - n * 9 * DAY, n * 10_000
-    return Profile(
-        customer=f"buyer-{n}",
+    return profile_of(
+        f"buyer-{n}",
         sequence=n,
         settled_at=NOON,
         first_seen_at=placed_at,
@@ -113,8 +114,8 @@ def _known_by_heart() -> Profile:
         waiting_since=NOON + 4,
         place="orders/3/17",
     )
-    return Profile(
-        customer="käufer",
+    return profile_of(
+        "käufer",
         life=2,
         sequence=70_000,
         settled_at=NOON,

@@ -20,6 +20,7 @@ from segmenter.ports import (
     TaskStore,
     Token,
 )
+from tests.domain.profiles import profile_of
 
 PARTITIONS = 4
 OURS = Token(7, "ours")
@@ -39,7 +40,7 @@ class Stores:
 def profile(customer: str, wake_at: Instant | None = None, revenue: int | None = None) -> Profile:
     """Return a customer who wakes at an instant and is ranked by a revenue."""
     totals = Totals() if revenue is None else Totals(orders=1, net=revenue, window_net=revenue)
-    return Profile(customer=customer, first_seen_at=1, wake_at=wake_at, totals=totals)
+    return profile_of(customer, first_seen_at=1, wake_at=wake_at, totals=totals)
 
 
 def page(number: int, *entries: OutboxEntry) -> OutboxPage:

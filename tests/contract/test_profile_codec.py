@@ -8,6 +8,7 @@ from segmenter.adapters.profile_codec import VERSION, decode, encode
 from segmenter.domain.ledger import Amended, Folded, Ledger, LooseRefund, Order, Totals
 from segmenter.domain.profile import Attribute, Profile, Standing
 from segmenter.errors import InvariantError
+from tests.domain.profiles import profile_of
 
 INSTANTS = st.integers(0, 2**62)
 MOMENTS = st.none() | INSTANTS
@@ -63,8 +64,8 @@ TOTALS = st.builds(
 )
 VALUES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXTS
 PROFILES = st.builds(
-    Profile,
-    customer=st.just("c-42"),
+    profile_of,
+    st.just("c-42"),
     life=COUNTS,
     sequence=COUNTS,
     settled_at=INSTANTS,
@@ -91,14 +92,14 @@ def test_every_field_of_any_profile_comes_back(profile: Profile) -> None:
 
 
 def test_a_lone_surrogate_of_an_attribute_comes_back() -> None:
-    profile = Profile(customer="c", attributes={"\ud800": Attribute(1, "e", "\udfff")})
+    profile = profile_of("c", attributes={"\ud800": Attribute(1, "e", "\udfff")})
 
     assert decode("c", encode(profile)) == profile
 
 
 def test_a_prospect_with_a_few_clicks_takes_at_most_100_bytes() -> None:
-    prospect = Profile(
-        customer="c",
+    prospect = profile_of(
+        "c",
         first_seen_at=1,
         last_seen_at=2,
         present={"lifecycle": Standing("prospect", 1)},
@@ -112,7 +113,7 @@ def test_a_plain_order_takes_at_most_24_bytes() -> None:
     few = {n: Order(placed_at=10**15, gross=5_000) for n in range(10)}
     many = {n: Order(placed_at=10**15, gross=5_000) for n in range(20)}
 
-    sizes = [len(encode(Profile(customer="c", ledger=Ledger(orders=orders)))) for orders in (few, many)]
+    sizes = [len(encode(profile_of("c", ledger=Ledger(orders=orders)))) for orders in (few, many)]
 
     assert sizes[1] - sizes[0] <= 24 * 10
 

@@ -98,7 +98,8 @@ class Life:
                 self.boundary = self._boundary()
                 return PeersMoved(self.watermark)
             case "hold" if self.profile is not None and self.profile.present:
-                self.profile = replace(self.profile, is_held=True)
+                self.profile = self.profile.copy()
+                self.profile.is_held = True
                 return Tick(self.watermark)
             case "event":
                 return self._arrived(now, is_live)
@@ -148,6 +149,8 @@ class Life:
         packed = profile_codec.encode(before)
         transition = step(before, cause, self.rulebook, self.boundary)
         assert profile_codec.encode(before) == packed, "the given profile was changed"
+        as_stored = step(profile_codec.decode(self.customer, packed), cause, self.rulebook, self.boundary)
+        assert as_stored == transition, "one that was left packed took another way"
         self._listen(transition)
         after = transition.profile
         if after is None:
