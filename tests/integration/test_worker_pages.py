@@ -35,8 +35,9 @@ async def test_queries_find_their_metrics_on_a_worker_at_work(
     settings = _settings(kafka.bootstrap, redis_url, unique)
     await _publish(kafka.bootstrap, unique("orders"))
     async with _worker(settings):
-        page = await _page(settings, until="segmenter_boundary_version{")
-        ready = await _page(settings, "/health/ready", until='"ready": true')
+        # Each is shown once it was measured: the lag once a second, the boundary with the first order.
+        page = await _page(settings, "/metrics", "segmenter_boundary_version{", "segmenter_lag_records{")
+        ready = await _page(settings, "/health/ready", '"ready": true')
         live = await _page(settings, "/health/live")
 
     queries = {**rule_queries(), **dashboard_queries()}
@@ -88,12 +89,12 @@ async def _worker(settings: Settings) -> AsyncIterator[None]:
         await running
 
 
-async def _page(settings: Settings, path: str = "/metrics", until: str = "") -> str:
-    """Return a page once it holds a text."""
+async def _page(settings: Settings, path: str, *until: str) -> str:
+    """Return a page once it holds all of these texts."""
     deadline, page = time.monotonic() + PATIENCE_S, ""
     while time.monotonic() < deadline:
         page = await asyncio.to_thread(_read, f"http://{settings.web_bind}{path}")
-        if page and until in page:
+        if page and all(text in page for text in until):
             return page
         await asyncio.sleep(0.2)
     raise AssertionError(f"{path} never showed {until!r}: {page[:2000]}")
