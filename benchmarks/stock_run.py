@@ -11,7 +11,7 @@ from benchmarks import stock
 from benchmarks.bench import LANES, Servers, publish
 from benchmarks.figures import expect
 from benchmarks.shop import Purse, Shop
-from segmenter.domain.instants import DAY
+from segmenter.domain.instants import Span
 from tests.bench.process import Child
 
 STOCK_TOPICS = (*stock.TOPICS, stock.CHANGES)
@@ -34,10 +34,10 @@ class StockFigure:
         return self.events / self.cpu_s
 
 
-def run_stock(at: Servers, customers: int, count: int) -> StockFigure:
+def run_stock(at: Servers, customers: int, count: int, span: Span) -> StockFigure:
     """Publish this many events to topics of its own, let the agent work them off, and check what came of it."""
     shop, now = Shop(customers), time.time_ns() // 1_000
-    sent = shop.history(count, now - 365 * DAY, now)
+    sent = shop.history(count, now - span, now)
     total = publish(at.kafka.bootstrap, sent, {name.removeprefix("stock."): name for name in stock.TOPICS}).total()
     url = at.redis.url.removesuffix("/0") + f"/{_DATABASE}"
     command = [sys.executable, "-m", "benchmarks.stock", at.kafka.bootstrap, url, str(total), str(at.directory)]
