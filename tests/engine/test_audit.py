@@ -20,6 +20,7 @@ from segmenter.wiring.audit_plan import plan_all, plan_sample, whole_lanes
 from tests.engine.memory_worker import LoggedRecord, day, event, order
 
 RULES = Rulebook()
+DECODER = JsonDecoder()
 Logged = tuple[Decoded, LoggedRecord]
 
 
@@ -27,7 +28,7 @@ def logged(value: bytes, offset: int = 0, recorded_at: Instant | None = None) ->
     """Return an event as it was read."""
     at = 0 if recorded_at is None else recorded_at
     record = LoggedRecord(topic="orders", partition=0, offset=offset, timestamp=at // MILLISECOND, value=value)
-    decoded = JsonDecoder().decode(record if recorded_at is not None else replace(record, timestamp=-1))
+    decoded = DECODER.decode(record if recorded_at is not None else replace(record, timestamp=-1))
     assert isinstance(decoded, Decoded), decoded
     return decoded, record
 
