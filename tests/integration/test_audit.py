@@ -5,8 +5,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.records_to_delete import RecordsToDelete
 from redis import Redis
 
+from segmenter.engine.audit import Doubt
 from segmenter.settings import Settings
 from segmenter.wiring.audit import AuditOptions, AuditReport, audit
 from tests.integration.conftest import SiteMaker
@@ -72,3 +76,36 @@ def plant(redis: Redis) -> set[tuple[str | None, str]]:
     lane = Lane(redis, 0)
     suitable = (profile for profile in lane.profiles() if is_suitable(profile))
     return {damage(lane, next(suitable)) for damage in DAMAGES}
+
+
+async def test_who_is_older_than_the_log_is_counted_and_not_compared(make_site: SiteMaker) -> None:
+    site = make_site(RULES, keyed=OTHERS, counts=COUNTS, partitions=2)
+    await site.make_topics()
+    until_ready([site.start_worker()])
+    now = site.clock.now()
+    await asyncio.to_thread(send_mixed, site, mixed_events(400, now))
+    async with site.lanes() as lanes:
+        await lanes.until_at_rest(now, 120)
+        sample = await asyncio.to_thread(audited, site, AuditOptions(customers=50))
+        positions = [state.positions[f"{site.topic('orders')}/0"] for state in (await lanes.states())[:1]]
+        await delete_before(site, "orders", 0, positions[0] // 2)
+
+        found = await asyncio.to_thread(audited, site)
+
+    assert (sample.differences, sample.not_auditable.total()) == (0, 0)
+    assert 20 < sample.customers < 150
+    assert [difference.as_json() for difference in found.shown] == []
+    assert set(found.not_auditable) == {Doubt.LOG_BEGINS_LATER}
+    # Lane 1 has all its log.
+    assert 50 < found.not_auditable.total() < 0.6 * found.customers
+
+
+async def delete_before(site: Site, role: str, partition: int, offset: int) -> None:
+    """Let Kafka forget the beginning of a partition, as retention does."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=site.bootstrap)
+    await admin.start()
+    try:
+        place = TopicPartition(site.topic(role), partition)
+        await admin.delete_records({place: RecordsToDelete(before_offset=offset)})
+    finally:
+        await admin.close()
