@@ -35,7 +35,11 @@ class KafkaHistory:
         """Where the logs began at the last reading."""
 
     async def __aenter__(self) -> Self:
-        await self._consumer.start()
+        try:
+            await self._consumer.start()
+        except BaseException:
+            await self._consumer.stop()
+            raise
         return self
 
     async def __aexit__(
