@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast check bench schemas lock clean
+.PHONY: help setup demo test test-fast check fuzz bench schemas lock clean
 
 help:  ## List the commands.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -31,6 +31,9 @@ check: setup  ## Check style, types, layers, shape and generated files.
 	$(BIN)/lint-imports
 	$(BIN)/segmenter schemas check
 	$(BIN)/pytest -q tests/project
+
+fuzz: setup  ## Send hostile input to the decoder, the path and the scripts: make fuzz N=1000000 FIRST=1
+	$(BIN)/python -m tests.fuzz $(or $(N),1000000) $(FIRST)
 
 bench: setup  ## Measure throughput, latency and memory on a real Kafka and Redis.
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import deadlines, latency, leader, memory, throughput
+from benchmarks import audit, deadlines, latency, leader, memory, throughput
 from benchmarks.figures import Result
 from benchmarks.machine import machine_class, versions
 
@@ -21,6 +21,7 @@ BENCHMARKS: Mapping[str, Callable[[float], Result]] = {
     # The leader works on the customers that the benchmark before it has stored.
     "memory": memory.run,
     "leader": leader.run,
+    "audit": audit.run,
 }
 _HEADER = "| what | found | asked for | what was read back and counted |\n|---|---|---|---|"
 

@@ -173,6 +173,11 @@ class Metrics:
         for (dimension, segment), count in self._sizes.total().items():
             self._segment_customers.labels(dimension, segment).set(count)
 
+    def audited(self, *numbers: int) -> None:
+        """The last audit, by whomever: its end as Unix time, customers, differences, customers not auditable."""
+        for gauge, number in zip(self._audit, numbers, strict=True):
+            gauge.set(number)
+
     def forget_lane(self, lane: int) -> None:
         """The lane belongs to another worker now."""
         for gauge in self._lane_gauges:
@@ -240,6 +245,8 @@ class Metrics:
         self._rounds = self._counter("boundary_rounds", "Boundary rounds, by outcome.", "outcome")
         self._round_bytes = self._counter("boundary_round_bytes", "Bytes read in boundary rounds.")
         self._swept = self._counter("swept_customers", "Customers a sweep looked at.")
+        audit = ("finished_timestamp_seconds", "customers", "differences", "not_auditable_customers")
+        self._audit = tuple(self._gauge(f"audit_{name}", f"The last audit: {name}.") for name in audit)
 
     def _show_zeros(self) -> None:
         """Make the closed sets visible from the start: `increase()` misses the first step out of nothing."""

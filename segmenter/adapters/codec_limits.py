@@ -111,7 +111,11 @@ def _fault_of_numbers(value: bytes) -> Rejection | None:
     """Look at the amounts as they were written, which floats do not tell."""
     parsed = json.loads(value, parse_int=_Number, parse_float=_Number)
     amounts = [(name, parsed.get(name)) for name in _AMOUNT_FIELDS]
-    amounts += [(f"items.{n}.amount", item.get("amount")) for n, item in enumerate(parsed.get("items") or ())]
+    items = parsed.get("items")
+    # Where the event's type knows no items, a field of that name may hold anything.
+    for place, item in enumerate(items if isinstance(items, list) else ()):
+        if isinstance(item, dict):
+            amounts.append((f"items.{place}.amount", item.get("amount")))
     for path, found in amounts:
         if isinstance(found, _Number):
             try:

@@ -35,6 +35,7 @@ from segmenter.stream.ownership import GroupOwnership
 from segmenter.stream.run import run_stream, stopping_on_signals
 from segmenter.stream.source_log import KafkaSourceLog
 from segmenter.web.health import Health, health_site
+from segmenter.wiring.audit_watch import watch_audit
 from segmenter.wiring.kafka import topic_plans
 from segmenter.wiring.rules import rulebook_of
 from segmenter.wiring.terms import codec_settings_of, output_topics_of, stream_settings_of, terms_of
@@ -120,6 +121,8 @@ async def _engine(settings: Settings, circumstances: Circumstances) -> AsyncIter
         client = connect(settings.redis_url.get_secret_value())
         stack.push_async_callback(client.aclose)
         await _refuse_unfit(client, settings)
+        watching = asyncio.create_task(watch_audit(client, settings.namespace, circumstances.metrics), name="audit")
+        stack.callback(watching.cancel)
         await _refuse_unfit_topics(settings)
         if not circumstances.is_embedded:
             await _refuse_forgetful_brokers(settings)

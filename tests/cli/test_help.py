@@ -57,6 +57,8 @@ def test_there_is_every_command() -> None:
         ("schemas", "check"),
         ("rejected",),
         ("rejected", "list"),
+        ("audit",),
+        ("doctor",),
     }
 
 

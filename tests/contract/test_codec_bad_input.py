@@ -289,6 +289,14 @@ def test_what_is_just_within_the_limits_is_read(record: Given) -> None:
     assert isinstance(decoded, Decoded), decoded
 
 
+@pytest.mark.parametrize("items", ["17", '"text"', "true", "[1, null]", '[[{"amount": 1}]]', '{"amount": 1}'])
+def test_a_field_named_items_holds_anything_where_the_type_knows_none(items: str) -> None:
+    found = JsonDecoder().decode(Given(raw(REFUND, amount="1.25e1", items=items)))
+
+    assert isinstance(found, Decoded)
+    assert found.unknown_fields == 1
+
+
 def test_a_second_of_clock_skew_is_no_reason_to_refuse() -> None:
     decoded = JsonDecoder().decode(Given(written(CLICK, occurred_at=rfc3339(NOW + SECOND))))
 

@@ -11,9 +11,11 @@ from redis.asyncio import Redis
 
 from segmenter.adapters.keys import LaneKeys, bucket_of_customer, halved_bucket
 from segmenter.adapters.redis_client import connect
+from segmenter.adapters.redis_commit import commit_args, commit_keys
 from segmenter.adapters.redis_lanes import CUSTOMERS_A_BUCKET, RedisLaneStore
+from segmenter.adapters.redis_scripts import COMMIT
 from segmenter.domain.instants import DAY, HOUR
-from segmenter.errors import ConfigurationError, TransientError
+from segmenter.errors import ConfigurationError, InvariantError, TransientError
 from segmenter.ports import Output, RefusalKind, Refused, Stored, Token
 from tests.bench.redis import RedisServer, server_binary, valkey_binary
 from tests.contract.stores import OURS, PARTITIONS, Owner, entry, page, profile
@@ -248,3 +250,28 @@ async def _members(client: Redis, key: bytes) -> int:
             return int(await client.hlen(key))
         case _:
             return 1
+
+
+async def test_an_acknowledgement_over_a_page_that_is_gone_takes_none(
+    client: Redis, namespace: str, owner: Owner
+) -> None:
+    await owner.note(pages=(page(0, entry(1)), page(1, entry(2))))
+    await client.delete(f"{LaneKeys(namespace, 0).outbox}1")
+    before = await _dump(client, namespace)
+
+    with pytest.raises(InvariantError):
+        await owner.lanes.acknowledge(0, OURS, {Output.CHANGES: 2}, 2)
+
+    assert await _dump(client, namespace) == before
+
+
+async def test_a_commit_that_is_cut_off_is_refused_whole(client: Redis, namespace: str, owner: Owner) -> None:
+    await owner.write(profile("c", 5, 5))
+    before = await _dump(client, namespace)
+    args = commit_args(owner.commit_of([profile("c", 6, 6), profile("d", 7, 7)]), 64)
+
+    for length in range(5, len(args)):
+        with pytest.raises(InvariantError):
+            await COMMIT.run(client, commit_keys(LaneKeys(namespace, 0)), args[:length])
+
+    assert await _dump(client, namespace) == before

@@ -14,10 +14,16 @@ if token ~= TOKEN then
 end
 local wanted = math.max(first_page, math.min(KEEP_FROM, next_page))
 local keep_from = math.min(wanted, first_page + MOST)
-write_even_when_full(LANE)
+if #ARGV % 2 == 0 or keep_from % 1 ~= 0 then
+  error('fields without a value, or a page that is no whole number')
+end
+-- All pages are looked at before the first goes: a script that fails in its midst takes nothing back.
 for page = first_page, keep_from - 1 do
   local dropped_entries, dropped_bytes = page_load(redis.call('GETRANGE', OUTBOX .. page, 0, 7))
   entries, bytes = entries - dropped_entries, bytes - dropped_bytes
+end
+write_even_when_full(LANE)
+for page = first_page, keep_from - 1 do
   redis.call('UNLINK', OUTBOX .. page)
 end
 redis.call(

@@ -24,11 +24,44 @@ local function take()
   return ARGV[at - 1]
 end
 
--- Returns the first and last place of the next section's values.
-local function section()
+local function is_whole_number(text)
+  return text and #text <= 18 and string.find(text, '^%-?%d+$')
+end
+
+-- Returns the first and last place of the next section's values, of which `per` belong together.
+local function section(per)
   local count = tonumber(take())
+  if not count or count < 0 or count % (per or 1) ~= 0 or at + count - 1 > #ARGV then
+    error('section before ' .. at .. ' is malformed')
+  end
   at = at + count
   return at - count, at - 1
+end
+
+-- Fails where values that have to be whole numbers are not: every `step`th from the first on.
+local function demand_numbers(first, last, step)
+  for i = first, last, step do
+    if not is_whole_number(ARGV[i]) then
+      error('argument ' .. i .. ' is no whole number')
+    end
+  end
+end
+
+-- Fails where the next grouped section is malformed. With `step` its values are numbers, as in `demand_numbers`.
+local function demand_groups(per, step)
+  local groups = take()
+  if not is_whole_number(groups) then
+    error('number of groups before ' .. at .. ' is malformed')
+  end
+  for _ = 1, tonumber(groups) do
+    if not is_whole_number(take()) then
+      error('name of the group before ' .. at .. ' is no whole number')
+    end
+    local first, last = section(per)
+    if step then
+      demand_numbers(first, last, step)
+    end
+  end
 end
 
 local function each_group(visit)
@@ -63,19 +96,21 @@ if buckets ~= BUCKETS then
   return { 'buckets', buckets }
 end
 
-local field_first, field_last = section()
-local position_first, position_last = section()
+local field_first, field_last = section(2)
+local position_first, position_last = section(3)
 for i = position_first, position_last, 3 do
   local found = redis.call('HGET', POSITIONS, ARGV[i]) or ''
   if found ~= ARGV[i + 1] then
     return { 'position', ARGV[i], found, ARGV[i + 1] }
   end
 end
-local coarse_first, coarse_last = section()
-local taken_first, taken_last = section()
-local marker_first, marker_last = section()
-local size_first, size_last = section()
-local page_first, page_last = section()
+local coarse_first, coarse_last = section(4)
+demand_numbers(coarse_first, coarse_last, 1)
+local taken_first, taken_last = section(2)
+local marker_first, marker_last = section(2)
+local size_first, size_last = section(2)
+demand_numbers(size_first + 1, size_last, 2)
+local page_first, page_last = section(2)
 if page_first < page_last and tonumber(ARGV[page_first]) ~= next_page then
   return { 'page', stored[6], ARGV[page_first] }
 end
@@ -91,6 +126,20 @@ for i = page_first, page_last, 2 do
   local new_entries, new_bytes = page_load(ARGV[i + 1])
   entries, bytes = entries + new_entries, bytes + new_bytes
 end
+
+-- What follows is read again while it is written; a script that fails in its midst takes nothing back.
+local groups_at = at
+demand_groups(2)
+demand_groups(1)
+for _ = 1, 3 do
+  demand_groups(1)
+  demand_groups(2, 2)
+end
+demand_groups(4, 1)
+if at ~= #ARGV + 1 then
+  error('arguments from ' .. at .. ' on belong to no section')
+end
+at = groups_at
 
 -- Writes. The first one is refused by a full Redis, and with it the whole script.
 

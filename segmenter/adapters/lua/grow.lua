@@ -11,6 +11,9 @@ local token, buckets = unpack(redis.call('HMGET', LANE, 'token', 'buckets'))
 if token ~= TOKEN or buckets ~= BEFORE then
   return 0
 end
+if tonumber(AFTER) ~= tonumber(BEFORE) + 1 then
+  error('buckets grow one by one')
+end
 redis.call('HSET', LANE, 'buckets', AFTER)
 for from = 4, #ARGV, SLICE do
   local to = math.min(#ARGV, from + SLICE - 1)
