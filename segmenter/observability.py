@@ -25,7 +25,7 @@ from segmenter.ports import RefusalKind
 
 Stage: TypeAlias = Literal["decode", "load", "step", "commit", "relay"]
 TakeoverOutcome: TypeAlias = Literal["done", "lost", "timed_out", "failed"]
-LaneCondition: TypeAlias = Literal["takeover", "behind", "live", "full", "stopped"]
+LaneCondition: TypeAlias = Literal["takeover", "behind", "live", "full", "paused", "stopped"]
 Oddity: TypeAlias = Literal["over_refund", "rounded_amount", "unknown_field", "missing_event_id"]
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"

@@ -24,7 +24,7 @@ WATERMARK: Source = "watermark"
 
 Stage: TypeAlias = Literal["decode", "load", "step", "commit", "relay"]
 TakeoverOutcome: TypeAlias = Literal["done", "lost", "timed_out", "failed"]
-LaneCondition: TypeAlias = Literal["takeover", "behind", "live", "full", "stopped"]
+LaneCondition: TypeAlias = Literal["takeover", "behind", "live", "full", "paused", "stopped"]
 Oddity: TypeAlias = Literal["over_refund", "rounded_amount", "unknown_field", "missing_event_id"]
 
 Headers: TypeAlias = tuple[tuple[str, bytes], ...]

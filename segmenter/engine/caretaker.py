@@ -88,6 +88,8 @@ def _shown(holder: LaneHolder) -> Shown:
     """Return a lane's condition as the metrics name it."""
     if holder.condition is LaneCondition.STOPPED:
         return "stopped"
+    if holder.condition is LaneCondition.PAUSED:
+        return "paused"
     if holder.lane is None:
         return "takeover"
     if not holder.intake():

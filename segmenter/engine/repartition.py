@@ -7,12 +7,14 @@ task that does not know it was replaced, does no harm. Once a second each task t
 """
 
 import hashlib
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from segmenter.domain.causes import Rejection
 from segmenter.domain.instants import BEGINNING, MILLISECOND, SECOND, Instant
 from segmenter.engine.intake import Evidence
+from segmenter.engine.poison import said_of
 from segmenter.engine.reading import Marker, Origin
 from segmenter.engine.terms import Terms
 from segmenter.engine.watermark import source_time
@@ -25,6 +27,8 @@ LARGEST_WHOLE = 1_536 * 1_024
 KEPT_OF_LARGER = 256 * 1_024
 # A topic that is created anew under its old name starts again at offset 0; an operator then raises this.
 INCARNATION = "0"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,13 +77,7 @@ class RepartitionTask:
 
     def _forward(self, record: Record) -> Forward:
         """Return the record on its way home; one that names no customer goes home by its key."""
-        decoded = self._stage.decoder.decode(record)
-        recorded_at = record.timestamp * MILLISECOND
-        if isinstance(decoded, Rejection):
-            home = self._stage.home_of((record.key or b"").decode(errors="replace"))
-        else:
-            home = self._stage.home_of(decoded.home_id)
-            recorded_at = min(decoded.at, recorded_at)
+        home, recorded_at = self._home_and_time(record)
         self._newest = recorded_at if self._newest is None else max(self._newest, recorded_at)
         value, whole = _forwardable(record.value)
         origin = Origin(record.topic, record.partition, INCARNATION, record.offset, 0, record.timestamp, whole)
@@ -89,6 +87,21 @@ class RepartitionTask:
             value=value,
             headers=(origin.header(), *record.headers),
         )
+
+    def _home_and_time(self, record: Record) -> tuple[int, Instant]:
+        """Return where a record is at home, and the earlier of its own time and Kafka's.
+
+        What our own code cannot bear goes home by its key too: the lane there puts it aside.
+        """
+        recorded_at = record.timestamp * MILLISECOND
+        try:
+            decoded = self._stage.decoder.decode(record)
+            if not isinstance(decoded, Rejection):
+                return self._stage.home_of(decoded.home_id), min(decoded.at, recorded_at)
+        except Exception as error:  # our own bug must not stop what follows in this partition
+            place = {"source": self.source, "offset": record.offset, "error": said_of(error)}
+            log.exception("record_not_decoded", extra=place)
+        return self._stage.home_of((record.key or b"").decode(errors="replace")), recorded_at
 
     async def _mark(self, evidence: Evidence | None, now: Instant) -> None:
         """Tell every home that all before this time has been forwarded and acknowledged."""

@@ -21,6 +21,12 @@ class Watermark:
         self._tasks = tuple(tasks)
         self._terms = terms
 
+    def copy(self) -> "Watermark":
+        """Return one that can go on without this one."""
+        other = Watermark(self.at, (), self._tasks, self._terms)
+        other._time_by_source = dict(self._time_by_source)
+        return other
+
     def observe(self, source: Source, evidence: Evidence | None, newest: Instant | None, now: Instant) -> None:
         """Take what a poll has shown of a source, once all its records were read.
 

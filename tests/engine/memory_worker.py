@@ -24,7 +24,7 @@ from segmenter.engine.worker import Engine
 from segmenter.engine.workshop import Workshop
 from segmenter.errors import TransientError
 from segmenter.observability import Metrics
-from segmenter.ports import Forward, OutboxEntry, Output
+from segmenter.ports import Decoder, Forward, LaneStore, OutboxEntry, Output
 
 REKEYED = "segmenter.rekeyed"
 START: Instant = 1_767_225_600_000_000
@@ -180,10 +180,12 @@ class World:
     clock: HeldClock = field(default_factory=HeldClock)
     tasks: tuple[str, ...] = ()
     """The partitions that come over the repartition topic."""
+    decoder: Decoder = field(default_factory=JsonDecoder)
 
     def __post_init__(self) -> None:
         self.broker = Broker(self.clock)
         self.store = MemoryStore(self.terms.partitions, now=self.clock.now)
+        self.lanes: LaneStore = self.store.lanes
         self.output = PausableOutput()
         self.metrics = Metrics()
         self.generations = 0
@@ -214,7 +216,7 @@ class MemoryWorker:
         self.world = world
         world.generations += 1
         self.generation = world.generations
-        decoder = JsonDecoder()
+        decoder = world.decoder
         partitions = world.terms.partitions
         self.stage = Stage(
             terms=world.terms,
@@ -226,7 +228,7 @@ class MemoryWorker:
         )
         self.workshop = Workshop(
             terms=world.terms,
-            services=Services(store=world.store.lanes, encoder=JsonEncoder(), recorder=world.metrics),
+            services=Services(store=world.lanes, encoder=JsonEncoder(), recorder=world.metrics),
             output=world.output,
             clock=world.clock,
             decoder=decoder,
