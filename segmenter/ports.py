@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple, Protocol, TypeAlias
 from segmenter.domain.causes import Rejection, RejectReason, Verdict
 from segmenter.domain.changes import CauseKind, ChangeSet, Membership
 from segmenter.domain.events import Event
-from segmenter.domain.instants import BEGINNING, Instant
+from segmenter.domain.instants import BEGINNING, Instant, Span
 from segmenter.domain.profile import Profile
 from segmenter.domain.value import Boundary
 
@@ -494,6 +494,52 @@ class Forward:
     headers: Headers
 
 
+@dataclass(slots=True, kw_only=True)
+class Heard:
+    """What one worker heard of a topic: its newest event, and the hours since 1970 in which it spoke."""
+
+    last_at: Instant
+    hours: set[int] = field(default_factory=set)
+
+    def with_more(self, other: "Heard") -> "Heard":
+        """Return both together."""
+        return Heard(last_at=max(self.last_at, other.last_at), hours=self.hours | other.hours)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceRecord:
+    """What all workers heard of a topic.
+
+    `longest_gap` is the longest silence between two hours of the last four weeks in which it spoke, in whole hours.
+    `is_resumed`: an operator said that it need not be waited for, and it has not spoken since.
+    """
+
+    last_at: Instant
+    longest_gap: Span = 0
+    resumed_at: Instant = BEGINNING
+    is_resumed: bool = False
+
+
+class SourceBoard(Protocol):
+    """Keeps when topics spoke, for all workers."""
+
+    async def hear(self, heard: Mapping[str, Heard]) -> Mapping[str, SourceRecord]:
+        """Add what was heard, and return what is known of every topic that ever spoke. May be repeated."""
+        ...
+
+    async def resume(self, topic: str, at: Instant) -> bool:
+        """Do not wait for this topic until it speaks again; False: it never spoke, so nobody waits for it."""
+        ...
+
+
+class TimeReference(Protocol):
+    """Another clock, to hold ours against."""
+
+    async def now(self) -> Instant:
+        """Return the instant it is there. Raises TransientError."""
+        ...
+
+
 class Forwarder(Protocol):
     """Sends to the repartition topic."""
 
@@ -529,6 +575,9 @@ class Recorder(Protocol):
     def boundary_round(self, *, moved_bytes: int, ranked: int, published: bool) -> None: ...
     def sizes(self, lane: int, customers: Mapping[tuple[str, str], int]) -> None: ...
     def forget_lane(self, lane: int) -> None: ...
+    def clock_offset(self, seconds: float) -> None: ...
+    def silence(self, topic: str, *, seconds_since: float, allowed_s: float, is_held: bool) -> None: ...
+    def standstill(self, topic: str, partition: int, seconds: float) -> None: ...
 
 
 class SourceLog(Protocol):

@@ -14,6 +14,8 @@ or 1 MiB; whatever grows with the number of customers is cut into buckets, slice
 | `{t}:coarse`, `{t}:fine:<factor of two>` | hash | count and sum of ranked revenues by factor of two, by log bucket |
 | `{t}:outbox:<page>` | string | packed records that wait for the relay |
 | `{0}:boundary`, `{0}:tasks` | hash | the boundary in force; position of each repartition task |
+| `{0}:sources` | hash | by input topic: its newest event, longest silence, the order not to wait for it |
+| `{0}:sources:<topic>` | sorted set | hours of the last four weeks in which it spoke |
 
 A family is an index of its slices, `<family>`, the highest page of each slice, `<family>:pages`, and the pages
 themselves, `<family>:<slice>:<page>`. `{t}:nothing` never exists (see `lua/token.lua`).
@@ -71,6 +73,11 @@ def boundary_key(namespace: str) -> str:
 def tasks_key(namespace: str) -> str:
     """Return the key of the positions of all repartition tasks."""
     return f"{{{namespace}:0}}:tasks"
+
+
+def sources_key(namespace: str) -> str:
+    """Return the key of what is known of the input topics."""
+    return f"{{{namespace}:0}}:sources"
 
 
 def halved_bucket(buckets: int) -> int:

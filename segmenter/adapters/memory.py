@@ -13,6 +13,7 @@ from itertools import pairwise
 
 from segmenter.adapters.memory_lanes import MemoryLaneStore, World, new_state
 from segmenter.adapters.memory_order import OrderedPairs
+from segmenter.adapters.memory_sources import MemorySourceBoard
 from segmenter.domain.instants import Instant
 from segmenter.domain.value import Boundary
 from segmenter.ports import LaneState, LaneSummary, Range, Source, Token
@@ -33,6 +34,7 @@ class MemoryStore:
         self.lanes = MemoryLaneStore(self._world, now)
         self.board = MemoryBoard(self._world, partitions)
         self.tasks = MemoryTaskStore(self._world)
+        self.sources = MemorySourceBoard()
 
     def snapshot(self) -> Snapshot:
         """Return what is held now."""

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from segmenter.domain.causes import Rejection
-from segmenter.domain.instants import Instant
+from segmenter.domain.instants import BEGINNING, Instant, Span
 from segmenter.domain.value import Boundary
 from segmenter.engine.intake import Evidence, Place
 from segmenter.engine.lane import Lane, Refusal
@@ -20,9 +20,10 @@ from segmenter.engine.poison import Refusing, work_around
 from segmenter.engine.reading import Reader, Reading
 from segmenter.engine.relay import Relay
 from segmenter.engine.slices import slices_of
+from segmenter.engine.standing import STUCK_AFTER, Standing
 from segmenter.engine.watermark import Watermark
 from segmenter.engine.workshop import Workshop
-from segmenter.ports import Record, RefusalKind
+from segmenter.ports import Record, RefusalKind, Source
 
 # A lane works this many commits of deadlines and sweeps between two polls, so that other lanes are read too.
 BITES_PER_POLL = 20
@@ -45,6 +46,9 @@ class Hold:
         self.broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.trouble = ""
         """Why it pauses although nothing is broken; empty: it does not."""
+        self.left_out: frozenset[Source] = frozenset()
+        """Sources that make no progress and that an operator does not want to wait for."""
+        self._standing = Standing()
         self._shop = shop
         self._pause_s = FIRST_PAUSE_S
         self._again_at = 0.0
@@ -53,6 +57,19 @@ class Hold:
     def may_work(self) -> bool:
         """Intake, deadlines and sweeps go on: there is room in the outbox, and no pause."""
         return not self.relay.is_full and time.monotonic() >= self._again_at
+
+    def look_at_sources(self, now: Instant) -> Mapping[Source, Span]:
+        """Return for how long each source has made no progress, and leave out those that may be."""
+        markers = self.lane.state.markers
+        times = self.watermark.times(markers)
+        standing = self._standing.look(times, now)
+        self.left_out = frozenset(
+            source
+            for source, span in standing.items()
+            if span >= STUCK_AFTER
+            and (times[source] or BEGINNING) < self._shop.ear.resumed_at(source.rpartition("/")[0])
+        )
+        return standing
 
     def break_off(self, error: Exception) -> None:
         """End this hold, and not the next one, which may have begun meanwhile."""
@@ -122,8 +139,11 @@ class Hold:
             reading = reader.read(records, state.taken, state.markers)
             watermark = self.watermark.copy()
             self._note_shown(reading, watermark, evidence if self._last_of(records) is last else {}, now)
-            at = watermark.advance({**state.markers, **reading.markers})
+            limit = shop.ear.limit() if shop.clock_check.is_trusted else BEGINNING
+            at = watermark.advance({**state.markers, **reading.markers}, limit, self.left_out)
             await self.lane.advance(reading, at, now)
+            for source, newest in reading.newest.items():
+                shop.ear.hear(source.rpartition("/")[0], newest, now)
             self.watermark = watermark
             self.positions.update((_place(source), offset) for source, offset in reading.positions.items())
 
@@ -131,9 +151,11 @@ class Hold:
         self, reading: Reading, watermark: Watermark, shown: Mapping[Place, Evidence], now: Instant
     ) -> None:
         """Take over how far each source is read, past control markers, and what time that is evidence of."""
+        is_trusted = self._shop.clock_check.is_trusted
         for place in self.positions:
             source, seen = source_of(place), shown.get(place)
-            watermark.observe(source, seen, reading.newest.get(source), now)
+            # A fetch stamped by a clock that is off proves nothing, now or later.
+            watermark.observe(source, seen if is_trusted else None, reading.newest.get(source), now)
             if seen is not None and seen.position > reading.positions.get(source, self.positions[place]):
                 reading.positions[source] = seen.position
             elif source not in self.lane.state.positions:

@@ -11,7 +11,7 @@ import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
 
-from segmenter.domain.instants import Instant
+from segmenter.domain.instants import Instant, Span
 from segmenter.domain.value import Boundary
 from segmenter.engine.ending import end
 from segmenter.engine.hold import Hold, source_of
@@ -29,7 +29,7 @@ from segmenter.errors import (
     SegmenterError,
     TransientError,
 )
-from segmenter.ports import LaneState, Record, RefusalKind, Refused, Token
+from segmenter.ports import LaneState, Record, RefusalKind, Refused, Source, Token
 
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 30.0
@@ -71,6 +71,10 @@ class LaneHolder:
     def reason(self) -> str:
         """Why it does not run, or waits; empty where it simply runs."""
         return self._reason if self._hold is None else self._hold.trouble
+
+    def look_at_sources(self, now: Instant) -> Mapping[Source, Span]:
+        """Return for how long each of its sources has made no progress; nothing while it is not held."""
+        return {} if self._hold is None else self._hold.look_at_sources(now)
 
     def intake(self) -> Mapping[Place, int]:
         """Return what to read for it, and from where; nothing while it waits."""

@@ -9,10 +9,12 @@ task that does not know it was replaced, does no harm. Once a second each task t
 import hashlib
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from segmenter.domain.causes import Rejection
 from segmenter.domain.instants import BEGINNING, MILLISECOND, SECOND, Instant
+from segmenter.engine.clock_check import SureClock
+from segmenter.engine.ear import OpenEar
 from segmenter.engine.intake import Evidence
 from segmenter.engine.poison import said_of
 from segmenter.engine.reading import Marker, Origin
@@ -41,6 +43,8 @@ class Stage:
     forwarder: Forwarder
     tasks: TaskStore
     recorder: Recorder
+    clock_check: SureClock = field(default_factory=SureClock)
+    ear: OpenEar = field(default_factory=OpenEar)
 
 
 class RepartitionTask:
@@ -67,6 +71,8 @@ class RepartitionTask:
             await self._stage.forwarder.forward([self._forward(record) for record in slice_])
             await self._note(slice_[-1].offset + 1)
             self._stage.recorder.forwarded(len(slice_))
+            if self._newest is not None:
+                self._stage.ear.hear(self.topic, self._newest, now)
         if evidence is not None and evidence.position > self.position:
             await self._note(evidence.position)
         await self._mark(evidence, now)
@@ -105,7 +111,8 @@ class RepartitionTask:
 
     async def _mark(self, evidence: Evidence | None, now: Instant) -> None:
         """Tell every home that all before this time has been forwarded and acknowledged."""
-        if now < self._marked_at + MARKED_EVERY:
+        is_due = now >= self._marked_at + MARKED_EVERY or now < self._marked_at
+        if not is_due or not self._stage.clock_check.is_trusted:
             return
         time = source_time(evidence, self._newest, now)
         if time is None:

@@ -110,7 +110,7 @@ class Engine:
 
     async def take(self, poll: Poll) -> None:
         """Work a poll off, all lanes and tasks side by side."""
-        now = self._workshop.clock.now()
+        now = self._workshop.clock_check.corrected(self._workshop.clock.now())
         self._last_poll_at = now
         if self._is_revoked:
             return
@@ -139,10 +139,13 @@ class Engine:
 
     def status(self) -> EngineStatus:
         """Return what the health page shows."""
+        shop = self._workshop
+        clock_fault = shop.clock_check.fault
         return EngineStatus(
             generation=self._generation,
             lanes={lane: holder.condition for lane, holder in self._holders.items()},
             reasons={lane: holder.reason for lane, holder in self._holders.items() if holder.reason},
+            held_for=[*([clock_fault] if clock_fault else []), *shop.ear.faults(shop.clock.now())],
             is_store_reachable=self._caretaker.is_store_reachable,
             last_poll_at=self._last_poll_at,
         )

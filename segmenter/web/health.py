@@ -81,6 +81,8 @@ def readiness(status: EngineStatus) -> tuple[bool, dict[str, object]]:
         "ready": is_ready,
         "generation": status.generation,
         "store": "reachable" if status.is_store_reachable else "unreachable",
+        "time": "stands still" if status.held_for else "runs",
+        "time_held_for": list(status.held_for),
         "lanes": {str(lane): _said(lane, condition, status) for lane, condition in sorted(status.lanes.items())},
         "last_poll_at": None if status.last_poll_at is None else rfc3339(status.last_poll_at),
     }

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
@@ -19,9 +19,12 @@ from segmenter.adapters.records import JsonEncoder
 from segmenter.adapters.redis_board import RedisBoard
 from segmenter.adapters.redis_client import check_server, connect
 from segmenter.adapters.redis_lanes import RedisLaneStore
+from segmenter.adapters.redis_sources import RedisSourceBoard, RedisTime
 from segmenter.adapters.redis_tasks import RedisTaskStore
 from segmenter.domain.instants import Instant
 from segmenter.domain.rulebook import Rulebook
+from segmenter.engine.clock_check import ClockCheck
+from segmenter.engine.ear import Ear
 from segmenter.engine.lane import Services
 from segmenter.engine.repartition import Stage
 from segmenter.engine.worker import Engine
@@ -42,22 +45,31 @@ from segmenter.wiring.terms import codec_settings_of, output_topics_of, stream_s
 log = logging.getLogger(__name__)
 
 
+def system_time() -> Instant:
+    """Return the instant it is by this machine."""
+    return time.time_ns() // 1_000
+
+
 class SystemClock:
     """The clock of this machine."""
 
     def now(self) -> Instant:
         """Return the instant it is."""
-        return time.time_ns() // 1_000
+        return system_time()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Circumstances:
-    """What a worker is given beside its settings: tests hold the clock, the demo brings its own rules and broker."""
+    """What a worker is given beside its settings: tests hold the clock, the demo brings its own rules and broker.
+
+    `system_time` is what is held against the clock of Redis, whatever the clock of the worker shows.
+    """
 
     clock: Clock
     metrics: Metrics
     rulebook: Rulebook
     is_embedded: bool = False
+    system_time: Callable[[], Instant] = system_time
 
 
 def run_worker(settings: Settings) -> None:
@@ -134,9 +146,10 @@ async def _engine(settings: Settings, circumstances: Circumstances) -> AsyncIter
         await stack.enter_async_context(output)
         await stack.enter_async_context(forwarder)
         ownership = GroupOwnership()
+        workshop = await _workshop(settings, circumstances, client, output)
         engine = Engine(
-            await _workshop(settings, circumstances, client, output),
-            _stage(settings, circumstances, client, forwarder),
+            workshop,
+            _stage(workshop, client, settings, forwarder),
             RedisBoard(client, settings.namespace, settings.partitions),
             ownership,
         )
@@ -185,7 +198,7 @@ async def _refuse_forgetful_brokers(settings: Settings) -> None:
 async def _workshop(
     settings: Settings, circumstances: Circumstances, client: Redis, output: KafkaOutputLog
 ) -> Workshop:
-    terms = terms_of(settings, circumstances.rulebook)
+    terms, metrics = terms_of(settings, circumstances.rulebook), circumstances.metrics
     sources = KafkaSourceLog(settings.kafka_bootstrap)
     counts = await sources.partition_counts(sorted(terms.others)) if terms.others else {}
     return Workshop(
@@ -193,7 +206,7 @@ async def _workshop(
         services=Services(
             store=RedisLaneStore(client, settings.namespace),
             encoder=JsonEncoder(),
-            recorder=circumstances.metrics,
+            recorder=metrics,
         ),
         output=output,
         clock=circumstances.clock,
@@ -201,15 +214,19 @@ async def _workshop(
         home_of=homes_among(settings.partitions),
         sources=sources,
         tasks=[f"{topic}/{partition}" for topic, count in counts.items() for partition in range(count)],
+        clock_check=ClockCheck(circumstances.system_time, RedisTime(client), metrics),
+        ear=Ear(terms, RedisSourceBoard(client, settings.namespace), metrics),
     )
 
 
-def _stage(settings: Settings, circumstances: Circumstances, client: Redis, forwarder: KafkaForwarder) -> Stage:
+def _stage(workshop: Workshop, client: Redis, settings: Settings, forwarder: KafkaForwarder) -> Stage:
     return Stage(
-        terms=terms_of(settings, circumstances.rulebook),
+        terms=workshop.terms,
         decoder=JsonDecoder(codec_settings_of(settings)),
         home_of=homes_among(settings.partitions),
         forwarder=forwarder,
         tasks=RedisTaskStore(client, settings.namespace),
-        recorder=circumstances.metrics,
+        recorder=workshop.services.recorder,
+        clock_check=workshop.clock_check,
+        ear=workshop.ear,
     )

@@ -57,6 +57,9 @@ def test_there_is_every_command() -> None:
         ("schemas", "check"),
         ("rejected",),
         ("rejected", "list"),
+        ("sources",),
+        ("sources", "list"),
+        ("sources", "resume"),
     }
 
 

@@ -15,6 +15,8 @@ from segmenter.adapters.memory_log import MemoryLaneLog, MemoryOutputLog
 from segmenter.adapters.records import JsonEncoder
 from segmenter.domain.instants import DAY, MILLISECOND, Instant, rfc3339
 from segmenter.domain.rulebook import LifecycleRule, Rulebook, ValueRule
+from segmenter.engine.clock_check import SureClock
+from segmenter.engine.ear import Ear
 from segmenter.engine.holder import LaneHolder
 from segmenter.engine.intake import Evidence, Place, Poll
 from segmenter.engine.lane import Lane, Services
@@ -186,6 +188,7 @@ class World:
         self.broker = Broker(self.clock)
         self.store = MemoryStore(self.terms.partitions, now=self.clock.now)
         self.lanes: LaneStore = self.store.lanes
+        self.clock_check = SureClock()
         self.output = PausableOutput()
         self.metrics = Metrics()
         self.generations = 0
@@ -217,6 +220,7 @@ class MemoryWorker:
         world.generations += 1
         self.generation = world.generations
         decoder = world.decoder
+        self.ear = Ear(world.terms, world.store.sources, world.metrics)
         partitions = world.terms.partitions
         self.stage = Stage(
             terms=world.terms,
@@ -225,6 +229,8 @@ class MemoryWorker:
             forwarder=world.broker,
             tasks=world.store.tasks,
             recorder=world.metrics,
+            clock_check=world.clock_check,
+            ear=self.ear,
         )
         self.workshop = Workshop(
             terms=world.terms,
@@ -235,6 +241,8 @@ class MemoryWorker:
             home_of=self.stage.home_of,
             sources=world.broker,
             tasks=world.tasks,
+            clock_check=world.clock_check,
+            ear=self.ear,
         )
         self.engine = Engine(self.workshop, self.stage, world.store.board, _Ownership())
 
