@@ -9,7 +9,19 @@ from typing import Annotated
 import typer
 
 from segmenter import __version__
-from segmenter.commands import customer, demo, publish, rejected, rulebook, schemas, simulate, sources, topics, worker
+from segmenter.commands import (
+    customer,
+    demo,
+    positions,
+    publish,
+    rejected,
+    rulebook,
+    schemas,
+    simulate,
+    sources,
+    topics,
+    worker,
+)
 from segmenter.commands.shared import ExitCode
 from segmenter.errors import ConfigurationError, SegmenterError, TransientError
 
@@ -42,7 +54,7 @@ def root(
     """Customer segments that move to the second, exactly once, with the reason."""
 
 
-for module in (demo, worker, topics, publish, simulate, customer, sources, rulebook, schemas, rejected):
+for module in (demo, worker, topics, publish, simulate, customer, sources, positions, rulebook, schemas, rejected):
     module.register(app)
 
 

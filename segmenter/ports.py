@@ -318,6 +318,14 @@ class LaneStore(Protocol):
         """Renew the owner's heartbeat; tell whether the lane is still his."""
         ...
 
+    async def release(self, lane: int, token: Token) -> bool:
+        """Give the lane up: nobody need wait for our heartbeat to grow old. Tell whether it was still ours."""
+        ...
+
+    async def silence(self, lane: int) -> Span | None:
+        """Return how long ago the owner gave a sign of life; None: nobody owns the lane, or he gave it up."""
+        ...
+
     async def load(self, lane: int, customers: Sequence[str]) -> list[Profile | None]:
         """Return the profiles in this order, in one round trip."""
         ...
@@ -481,6 +489,18 @@ class TaskStore(Protocol):
 
     async def advance(self, source: Source, offset: int) -> None:
         """Note that everything before `offset` was forwarded and acknowledged."""
+        ...
+
+    async def incarnation(self, source: Source) -> int:
+        """Return how often an operator has put the task back: at home each is a partition of its own."""
+        ...
+
+    async def put(self, source: Source, offset: int, incarnation: int) -> None:
+        """Put a task to an offset by order of an operator."""
+        ...
+
+    async def positions(self) -> Mapping[Source, int]:
+        """Return the next offset of every task that ever ran."""
         ...
 
 

@@ -14,6 +14,7 @@ or 1 MiB; whatever grows with the number of customers is cut into buckets, slice
 | `{t}:coarse`, `{t}:fine:<factor of two>` | hash | count and sum of ranked revenues by factor of two, by log bucket |
 | `{t}:outbox:<page>` | string | packed records that wait for the relay |
 | `{0}:boundary`, `{0}:tasks` | hash | the boundary in force; position of each repartition task |
+| `{0}:origin` | hash | the Kafka cluster and the application that all positions are of |
 | `{0}:sources` | hash | by input topic: its newest event, longest silence, the order not to wait for it |
 | `{0}:sources:<topic>` | sorted set | hours of the last four weeks in which it spoke |
 
@@ -78,6 +79,11 @@ def tasks_key(namespace: str) -> str:
 def sources_key(namespace: str) -> str:
     """Return the key of what is known of the input topics."""
     return f"{{{namespace}:0}}:sources"
+
+
+def origin_key(namespace: str) -> str:
+    """Return the key of where the positions come from."""
+    return f"{{{namespace}:0}}:origin"
 
 
 def halved_bucket(buckets: int) -> int:

@@ -8,7 +8,7 @@ heard is known to all workers through the store, and costs one comparison a batc
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from segmenter.domain.instants import BEGINNING, HOUR, Instant, Span, rfc3339
+from segmenter.domain.instants import BEGINNING, HOUR, SECOND, Instant, Span, rfc3339
 from segmenter.engine.terms import LEARNED, Terms
 from segmenter.ports import Heard, Recorder, SourceBoard, SourceRecord
 
@@ -90,12 +90,14 @@ class Ear(OpenEar):
             self._heard = _united(heard, self._heard)
             raise
         self._known = {topic: record for topic, record in known.items() if topic in self._terms.max_silence}
-        for topic, record in self._known.items():
-            limit = self._limit_of(topic)
+        for topic in self._terms.max_silence:
+            # One that never spoke is shown as one that speaks now: nobody waits for it.
+            record = self._known.get(topic, SourceRecord(last_at=now))
+            limit = self._limit_of(topic) if topic in self._known else None
             self._recorder.silence(
                 topic,
-                seconds_since=max(0, now - record.last_at) / 1_000_000,
-                allowed_s=max_silence_of(self._terms, topic, record) / 1_000_000,
+                seconds_since=max(0, now - record.last_at) / SECOND,
+                allowed_s=max_silence_of(self._terms, topic, record) / SECOND,
                 is_held=limit is not None and limit < now,
             )
 

@@ -33,6 +33,8 @@ from segmenter.ports import LaneState, Record, RefusalKind, Refused, Source, Tok
 
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 30.0
+HELP_EVERY_S = 2.0
+RELEASE_S = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +57,7 @@ class LaneHolder:
         self._stop_reason: str | None = None
         self._reassigned = asyncio.Event()
         self._acquisitions = 0
+        self._last_token: Token | None = None
         self._pause_s = FIRST_PAUSE_S
 
     @property
@@ -107,7 +110,31 @@ class LaneHolder:
     async def _stand_still(self, reason: str) -> None:
         """Do nothing more with the lane, and say why."""
         self._tell(LaneCondition.STOPPED, reason)
-        await asyncio.Event().wait()
+        if self._stop_reason is None:
+            await asyncio.Event().wait()
+        await self._await_help()
+        self._stop_reason = None
+        log.info("lane_helped", extra={"lane": self.number})
+
+    async def _await_help(self) -> None:
+        """Return once an operator has put a position of the lane elsewhere: its version has moved."""
+        await self.release()
+        stopped_at: int | None = None
+        while True:
+            with contextlib.suppress(TransientError):
+                _, state = await self._workshop.services.store.state(self.number)
+                stopped_at = state.version if stopped_at is None else stopped_at
+                if state.version != stopped_at:
+                    return
+            await asyncio.sleep(HELP_EVERY_S)
+
+    async def release(self) -> None:
+        """Let others, and operators, have the lane at once. A store that does not answer makes them wait a while."""
+        token = self._last_token
+        if token is not None:
+            with contextlib.suppress(TransientError, TimeoutError):
+                async with asyncio.timeout(RELEASE_S):
+                    await self._workshop.services.store.release(self.number, token)
 
     async def _lose(self, error: OwnershipError) -> None:
         """Find out who owns the lane now: nobody newer (the store was put back), or one to whom it is left."""
@@ -195,6 +222,7 @@ class LaneHolder:
         async with shop.takeovers:
             self._acquisitions += 1
             token = Token(self._generation, f"{shop.process}-{self._acquisitions}")
+            self._last_token = token
             acquired = await shop.services.store.acquire(number, token, shop.terms.partitions)
             if isinstance(acquired, Refused):
                 if acquired.kind is RefusalKind.PARTITIONS:

@@ -27,8 +27,6 @@ FORWARDED_AT_ONCE = 4_000
 # The repartition topic takes 2 MiB with key and headers. What is larger is put aside at home, where 256 KiB are kept.
 LARGEST_WHOLE = 1_536 * 1_024
 KEPT_OF_LARGER = 256 * 1_024
-# A topic that is created anew under its old name starts again at offset 0; an operator then raises this.
-INCARNATION = "0"
 
 log = logging.getLogger(__name__)
 
@@ -50,11 +48,13 @@ class Stage:
 class RepartitionTask:
     """Forwards one source partition. Its state is the next offset to read."""
 
-    def __init__(self, topic: str, partition: int, position: int, stage: Stage) -> None:
+    def __init__(self, topic: str, partition: int, position: int, stage: Stage, incarnation: int = 0) -> None:
         self.topic = topic
         self.partition = partition
         self.position = position
         self._stage = stage
+        # A topic made anew starts again at offset 0. Whoever puts its task back raises this, or all would be repeats.
+        self._incarnation = str(incarnation)
         self._newest: Instant | None = None
         self._marked_at: Instant = BEGINNING
         self._time: Instant = BEGINNING
@@ -86,7 +86,7 @@ class RepartitionTask:
         home, recorded_at = self._home_and_time(record)
         self._newest = recorded_at if self._newest is None else max(self._newest, recorded_at)
         value, whole = _forwardable(record.value)
-        origin = Origin(record.topic, record.partition, INCARNATION, record.offset, 0, record.timestamp, whole)
+        origin = Origin(record.topic, record.partition, self._incarnation, record.offset, 0, record.timestamp, whole)
         return Forward(
             partition=home,
             key=record.key,

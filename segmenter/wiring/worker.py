@@ -39,6 +39,7 @@ from segmenter.stream.run import run_stream, stopping_on_signals
 from segmenter.stream.source_log import KafkaSourceLog
 from segmenter.web.health import Health, health_site
 from segmenter.wiring.kafka import topic_plans
+from segmenter.wiring.origin import refuse_foreign_state
 from segmenter.wiring.rules import rulebook_of
 from segmenter.wiring.terms import codec_settings_of, output_topics_of, stream_settings_of, terms_of
 
@@ -135,6 +136,7 @@ async def _engine(settings: Settings, circumstances: Circumstances) -> AsyncIter
         await _refuse_unfit_topics(settings)
         if not circumstances.is_embedded:
             await _refuse_forgetful_brokers(settings)
+            await refuse_foreign_state(client, settings)
         output = KafkaOutputLog(
             settings.kafka_bootstrap,
             settings.app_id,
