@@ -103,10 +103,10 @@ def _shown(holder: LaneHolder) -> Shown:
     """Return a lane's condition as the metrics name it."""
     if holder.condition is LaneCondition.STOPPED:
         return "stopped"
+    if holder.is_full:
+        return "full"
     if holder.condition is LaneCondition.PAUSED:
         return "paused"
     if holder.lane is None:
         return "takeover"
-    if not holder.intake():
-        return "full"
     return "live" if holder.lane.state.notes.is_live else "behind"

@@ -58,6 +58,13 @@ class Hold:
         """Intake, deadlines and sweeps go on: there is room in the outbox, and no pause."""
         return not self.relay.is_full and time.monotonic() >= self._again_at
 
+    @property
+    def waits_for(self) -> str:
+        """Why it does not work now, for the operator; empty: it does."""
+        if not self.trouble and self.relay.is_full:
+            return f"the outbox is full: {self.relay.depth} records wait for Kafka to take them"
+        return self.trouble
+
     def look_at_sources(self, now: Instant) -> Mapping[Source, Span]:
         """Return for how long each source has made no progress, and leave out those that may be."""
         markers = self.lane.state.markers

@@ -68,12 +68,17 @@ class LaneHolder:
     @property
     def condition(self) -> LaneCondition:
         """What the lane is doing."""
-        return LaneCondition.PAUSED if self._hold is not None and self._hold.trouble else self._condition
+        return LaneCondition.PAUSED if self._hold is not None and self._hold.waits_for else self._condition
+
+    @property
+    def is_full(self) -> bool:
+        """It is held, and waits for its outbox to empty."""
+        return self._hold is not None and self._hold.relay.is_full
 
     @property
     def reason(self) -> str:
         """Why it does not run, or waits; empty where it simply runs."""
-        return self._reason if self._hold is None else self._hold.trouble
+        return self._reason if self._hold is None else self._hold.waits_for
 
     def look_at_sources(self, now: Instant) -> Mapping[Source, Span]:
         """Return for how long each of its sources has made no progress; nothing while it is not held."""
