@@ -59,8 +59,9 @@ class Ear(OpenEar):
             heard = self._heard[topic] = Heard(last_at=at)
         heard.last_at = max(heard.last_at, at)
         heard.hours.add(at // HOUR)
-        if self._known is not None and (known := self._known.get(topic)) and at > known.last_at:
-            self._known[topic] = replace(known, last_at=at)
+        if self._known is not None:
+            known = self._known.get(topic) or SourceRecord(last_at=at)
+            self._known[topic] = replace(known, last_at=max(at, known.last_at))
 
     def limit(self) -> Instant:
         """Return how far time may go for the topic that was silent longest."""

@@ -16,6 +16,7 @@ from segmenter.engine.ending import end
 from segmenter.engine.hold import source_of
 from segmenter.engine.holder import HELP_EVERY_S, LaneHolder
 from segmenter.engine.intake import EngineStatus, Place, Poll
+from segmenter.engine.poison import said_of
 from segmenter.engine.positions import fault_of
 from segmenter.engine.repartition import RepartitionTask, Stage
 from segmenter.engine.terms import Terms
@@ -241,6 +242,9 @@ class Engine:
             log.warning("task_paused", extra={"source": task.source, "reason": str(error)})
             self._tasks.pop(place, None)
             self._errand(self._begin_task(place), f"task {task.source}")
+        except Exception as error:  # our own bug stops this partition, and no other
+            log.exception("task_stopped", extra={"source": task.source})
+            self._stopped_places[place] = said_of(error)
 
     def _tell_lag(self, poll: Poll, now: Instant) -> None:
         if time.monotonic() < self._lag_told_at + LAG_EVERY_S:
