@@ -14,11 +14,13 @@ from segmenter.commands import (
     customer,
     demo,
     doctor,
+    positions,
     publish,
     rejected,
     rulebook,
     schemas,
     simulate,
+    sources,
     topics,
     worker,
 )
@@ -54,7 +56,11 @@ def root(
     """Customer segments that move to the second, exactly once, with the reason."""
 
 
-for module in (demo, worker, topics, publish, simulate, customer, rulebook, schemas, rejected, audit, doctor):
+_COMMANDS = (
+    *(demo, worker, topics, publish, simulate, customer, sources, positions),
+    *(rulebook, schemas, rejected, audit, doctor),
+)
+for module in _COMMANDS:
     module.register(app)
 
 

@@ -2,6 +2,7 @@
 
 Base units, closed label sets, and no customer in any label. Labels that name a partition disappear when the
 worker gives the lane up, so that two workers never report the same lane for longer than one scrape.
+More than 300 lines, as this is the one list of all numbers.
 """
 
 from collections import Counter as Tally
@@ -25,7 +26,7 @@ from segmenter.ports import RefusalKind
 
 Stage: TypeAlias = Literal["decode", "load", "step", "commit", "relay"]
 TakeoverOutcome: TypeAlias = Literal["done", "lost", "timed_out", "failed"]
-LaneCondition: TypeAlias = Literal["takeover", "behind", "live", "full", "stopped"]
+LaneCondition: TypeAlias = Literal["takeover", "behind", "live", "full", "paused", "stopped"]
 Oddity: TypeAlias = Literal["over_refund", "rounded_amount", "unknown_field", "missing_event_id"]
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -90,7 +91,7 @@ class Metrics:
 
     def forget_source(self, topic: str, partition: int) -> None:
         """A source partition is read by another worker now."""
-        for gauge in (self._lag_records, self._lag_age):
+        for gauge in (self._lag_records, self._lag_age, self._standstill):
             gauge.remove(topic, partition)
 
     def watermark(self, lane: int, delay_s: float) -> None:
@@ -184,6 +185,20 @@ class Metrics:
             gauge.remove(lane)
         self.sizes(lane, {})
 
+    def clock_offset(self, seconds: float) -> None:
+        """The clock of this machine is this far ahead of the store's; negative: behind it."""
+        self._clock_offset.set(seconds)
+
+    def silence(self, topic: str, *, seconds_since: float, allowed_s: float, is_held: bool) -> None:
+        """A topic's newest event is this old, and may become so old before time is held for it."""
+        self._silence.labels(topic).set(seconds_since)
+        self._max_silence.labels(topic).set(allowed_s)
+        self._is_held_for.labels(topic).set(is_held)
+
+    def standstill(self, topic: str, partition: int, seconds: float) -> None:
+        """The time of a source partition has not moved for so long."""
+        self._standstill.labels(topic, partition).set(seconds)
+
     def exposition(self) -> bytes:
         """Return all of it as Prometheus reads it (`CONTENT_TYPE`)."""
         return generate_latest(self.registry)
@@ -220,6 +235,14 @@ class Metrics:
         self._takeovers = self._counter("takeovers", "Takeovers of lanes, by outcome.", "outcome")
         self._lag_records = self._gauge("lag_records", "Unread records.", "topic", "partition")
         self._lag_age = self._gauge("lag_age_seconds", "Age of the oldest unread record.", "topic", "partition")
+
+        self._clock_offset = self._gauge("clock_offset_seconds", "Clock of this machine less that of Redis.")
+        self._silence = self._gauge("source_silence_seconds", "Age of a topic's newest event.", "topic")
+        self._max_silence = self._gauge("source_max_silence_seconds", "Age at which time is held for it.", "topic")
+        self._is_held_for = self._gauge("source_holds_time", "1 while time is held for a silent topic.", "topic")
+        self._standstill = self._gauge(
+            "source_standstill_seconds", "For how long a source's time has not moved.", "topic", "partition"
+        )
 
     def _declare_lanes(self) -> None:
         self._watermark_delay = self._gauge("watermark_delay_seconds", "Clock less watermark.", "partition")

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple, Protocol, TypeAlias
 from segmenter.domain.causes import Rejection, RejectReason, Verdict
 from segmenter.domain.changes import CauseKind, ChangeSet, Membership
 from segmenter.domain.events import Event
-from segmenter.domain.instants import BEGINNING, Instant
+from segmenter.domain.instants import BEGINNING, Instant, Span
 from segmenter.domain.profile import Profile
 from segmenter.domain.value import Boundary
 
@@ -24,7 +24,7 @@ WATERMARK: Source = "watermark"
 
 Stage: TypeAlias = Literal["decode", "load", "step", "commit", "relay"]
 TakeoverOutcome: TypeAlias = Literal["done", "lost", "timed_out", "failed"]
-LaneCondition: TypeAlias = Literal["takeover", "behind", "live", "full", "stopped"]
+LaneCondition: TypeAlias = Literal["takeover", "behind", "live", "full", "paused", "stopped"]
 Oddity: TypeAlias = Literal["over_refund", "rounded_amount", "unknown_field", "missing_event_id"]
 
 Headers: TypeAlias = tuple[tuple[str, bytes], ...]
@@ -320,6 +320,14 @@ class LaneStore(Protocol):
         """Renew the owner's heartbeat; tell whether the lane is still his."""
         ...
 
+    async def release(self, lane: int, token: Token) -> bool:
+        """Give the lane up: nobody need wait for our heartbeat to grow old. Tell whether it was still ours."""
+        ...
+
+    async def silence(self, lane: int) -> Span | None:
+        """Return how long ago the owner gave a sign of life; None: nobody owns the lane, or he gave it up."""
+        ...
+
     async def load(self, lane: int, customers: Sequence[str]) -> list[Profile | None]:
         """Return the profiles in this order, in one round trip."""
         ...
@@ -485,6 +493,18 @@ class TaskStore(Protocol):
         """Note that everything before `offset` was forwarded and acknowledged."""
         ...
 
+    async def incarnation(self, source: Source) -> int:
+        """Return how often an operator has put the task back: at home each is a partition of its own."""
+        ...
+
+    async def put(self, source: Source, offset: int, incarnation: int) -> None:
+        """Put a task to an offset by order of an operator."""
+        ...
+
+    async def positions(self) -> Mapping[Source, int]:
+        """Return the next offset of every task that ever ran."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forward:
@@ -494,6 +514,52 @@ class Forward:
     key: bytes | None
     value: bytes | None
     headers: Headers
+
+
+@dataclass(slots=True, kw_only=True)
+class Heard:
+    """What one worker heard of a topic: its newest event, and the hours since 1970 in which it spoke."""
+
+    last_at: Instant
+    hours: set[int] = field(default_factory=set)
+
+    def with_more(self, other: "Heard") -> "Heard":
+        """Return both together."""
+        return Heard(last_at=max(self.last_at, other.last_at), hours=self.hours | other.hours)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceRecord:
+    """What all workers heard of a topic.
+
+    `longest_gap` is the longest silence between two hours of the last four weeks in which it spoke, in whole hours.
+    `is_resumed`: an operator said that it need not be waited for, and it has not spoken since.
+    """
+
+    last_at: Instant
+    longest_gap: Span = 0
+    resumed_at: Instant = BEGINNING
+    is_resumed: bool = False
+
+
+class SourceBoard(Protocol):
+    """Keeps when topics spoke, for all workers."""
+
+    async def hear(self, heard: Mapping[str, Heard]) -> Mapping[str, SourceRecord]:
+        """Add what was heard, and return what is known of every topic that ever spoke. May be repeated."""
+        ...
+
+    async def resume(self, topic: str, at: Instant) -> bool:
+        """Do not wait for this topic until it speaks again; False: it never spoke, so nobody waits for it."""
+        ...
+
+
+class TimeReference(Protocol):
+    """Another clock, to hold ours against."""
+
+    async def now(self) -> Instant:
+        """Return the instant it is there. Raises TransientError."""
+        ...
 
 
 class Forwarder(Protocol):
@@ -531,6 +597,9 @@ class Recorder(Protocol):
     def boundary_round(self, *, moved_bytes: int, ranked: int, published: bool) -> None: ...
     def sizes(self, lane: int, customers: Mapping[tuple[str, str], int]) -> None: ...
     def forget_lane(self, lane: int) -> None: ...
+    def clock_offset(self, seconds: float) -> None: ...
+    def silence(self, topic: str, *, seconds_since: float, allowed_s: float, is_held: bool) -> None: ...
+    def standstill(self, topic: str, partition: int, seconds: float) -> None: ...
 
 
 class SourceLog(Protocol):

@@ -1,6 +1,7 @@
 """Every setting of the product: name, type, default, unit and what it is for.
 
 `settings_reader.read_settings` reads them once, at start: environment over a TOML file over these defaults.
+More than 300 lines, as this is the one list of all settings.
 """
 
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from segmenter.settings_types import (
     Expected,
     Flag,
     GroupName,
+    MaxSilence,
     Moment,
     Name,
     Namespace,
@@ -80,6 +82,11 @@ class InputTopic(_Section):
         ge=timedelta(0),
         le=_DAY,
         description="This topic's own `allowed_lateness`; none: the common one.",
+    )
+    max_silence: MaxSilence = Field(
+        default="learned",
+        description="When this topic is silent for longer, nothing more is concluded from silence until it speaks "
+        "again; `learned`: four times its longest silence of the last four weeks, at least 6h; `off`: never.",
     )
 
 

@@ -113,7 +113,24 @@ def _matching(pattern: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _max_silence(value: object) -> object:
+    """Take `learned`, `off`, or a duration, which is kept as it is written by us."""
+    if not isinstance(value, str):
+        raise ValueError("neither a word nor a duration")  # noqa: TRY004  # a fault of the setting, told as all are
+    if value in ("learned", "off"):
+        return value
+    length = _duration(value)
+    if not isinstance(length, timedelta) or not timedelta(minutes=1) <= length <= timedelta(days=365):
+        raise ValueError("out of bounds")
+    return written_duration(length)
+
+
 DurationText: TypeAlias = Annotated[timedelta, BeforeValidator(_duration), Expected("a duration", "15m")]
+MaxSilence: TypeAlias = Annotated[
+    str,
+    BeforeValidator(_max_silence),
+    Expected("`learned`, `off`, or a duration from 1m to 365d", "12h"),
+]
 Moment: TypeAlias = Annotated[
     datetime,
     BeforeValidator(_moment),

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 
 from aiokafka.errors import (
     InvalidProducerEpoch,
-    InvalidTimestampError,
     KafkaError,
     MessageSizeTooLargeError,
     PolicyViolationError,
@@ -24,7 +23,8 @@ DELIVERY_TIMEOUT_S = 30.0
 PRODUCER_REQUEST_TIMEOUT_MS = 10_000
 
 _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
-_FOR_THEIR_CONTENT = (*_TOO_LARGE, InvalidTimestampError, PolicyViolationError)
+# Not a wrong time: our records carry the present, so a clock is off, and the records are good when it is right again.
+_FOR_THEIR_CONTENT = (*_TOO_LARGE, PolicyViolationError)
 
 
 class ContentRefusedError(TransientError):

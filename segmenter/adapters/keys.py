@@ -15,6 +15,9 @@ or 1 MiB; whatever grows with the number of customers is cut into buckets, slice
 | `{t}:outbox:<page>` | string | packed records that wait for the relay |
 | `{0}:boundary`, `{0}:tasks` | hash | the boundary in force; position of each repartition task |
 | `{0}:audit` | hash | what the last audit came to |
+| `{0}:origin` | hash | the Kafka cluster and the application that all positions are of |
+| `{0}:sources` | hash | by input topic: its newest event, longest silence, the order not to wait for it |
+| `{0}:sources:<topic>` | sorted set | hours of the last four weeks in which it spoke |
 
 A family is an index of its slices, `<family>`, the highest page of each slice, `<family>:pages`, and the pages
 themselves, `<family>:<slice>:<page>`. `{t}:nothing` never exists (see `lua/token.lua`).
@@ -77,6 +80,16 @@ def tasks_key(namespace: str) -> str:
 def audit_key(namespace: str) -> str:
     """Return the key of what the last audit came to."""
     return f"{{{namespace}:0}}:audit"
+
+
+def sources_key(namespace: str) -> str:
+    """Return the key of what is known of the input topics."""
+    return f"{{{namespace}:0}}:sources"
+
+
+def origin_key(namespace: str) -> str:
+    """Return the key of where the positions come from."""
+    return f"{{{namespace}:0}}:origin"
 
 
 def halved_bucket(buckets: int) -> int:

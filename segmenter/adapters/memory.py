@@ -13,6 +13,7 @@ from itertools import pairwise
 
 from segmenter.adapters.memory_lanes import MemoryLaneStore, World, new_state
 from segmenter.adapters.memory_order import OrderedPairs
+from segmenter.adapters.memory_sources import MemorySourceBoard
 from segmenter.domain.instants import Instant
 from segmenter.domain.value import Boundary
 from segmenter.ports import LaneState, LaneSummary, Range, Source, Token
@@ -33,6 +34,7 @@ class MemoryStore:
         self.lanes = MemoryLaneStore(self._world, now)
         self.board = MemoryBoard(self._world, partitions)
         self.tasks = MemoryTaskStore(self._world)
+        self.sources = MemorySourceBoard()
 
     def snapshot(self) -> Snapshot:
         """Return what is held now."""
@@ -42,6 +44,7 @@ class MemoryStore:
         """Go back to a snapshot, which may be used again."""
         then = copy.deepcopy(snapshot.world)
         self._world.lanes, self._world.boundary, self._world.positions = then.lanes, then.boundary, then.positions
+        self._world.incarnations = then.incarnations
 
 
 class MemoryBoard:
@@ -120,3 +123,15 @@ class MemoryTaskStore:
     async def advance(self, source: Source, offset: int) -> None:
         """Note how far the task has come."""
         self._world.positions[source] = offset
+
+    async def incarnation(self, source: Source) -> int:
+        """Return how often an operator has put the task back."""
+        return self._world.incarnations.get(source, 0)
+
+    async def put(self, source: Source, offset: int, incarnation: int) -> None:
+        """Put a task to an offset."""
+        self._world.positions[source], self._world.incarnations[source] = offset, incarnation
+
+    async def positions(self) -> Mapping[Source, int]:
+        """Return the next offset of every task that ever ran."""
+        return dict(self._world.positions)

@@ -24,6 +24,7 @@ from segmenter.domain.instants import DAY, Instant
 from segmenter.domain.profile import Profile
 from segmenter.domain.value import bucket_of, coarse_of
 from segmenter.errors import InvariantError
+from segmenter.ports import Source
 
 DEADLINE, RANK, HELD = "deadline", "rank", "held"
 _LAST_SLICE = 2**31
@@ -50,7 +51,8 @@ class Bucket:
     buckets: int
     watermark: Instant
     positions: Mapping[str, int]
-    taken: Mapping[str, int]
+    taken: Mapping[Source, int]
+    """Highest offset taken from each origin, of the topic as it was made last."""
     packed: Mapping[bytes, bytes]
 
 
@@ -114,7 +116,7 @@ class RedisAudit:
             buckets=int(fields.get(b"buckets", LEAST_BUCKETS)),
             watermark=int(fields.get(b"watermark", 0)),
             positions={name.decode(): int(offset) for name, offset in positions.items()},
-            taken={name.decode(): int(offset) for name, offset in taken.items()},
+            taken=_newest(taken),
             packed=packed,
         )
 
@@ -214,3 +216,12 @@ def _fields(flat: Sequence[Any]) -> dict[bytes, bytes]:
 
 def _name(place: bytes) -> str:
     return place.decode().replace("\x1f", ".")
+
+
+def _newest(taken: Mapping[bytes, bytes]) -> dict[Source, int]:
+    """Return the marks by source, those of its newest incarnation: the log holds nothing of the ones before."""
+    newest: dict[Source, tuple[int, int]] = {}
+    for name, offset in taken.items():
+        source, _, incarnation = name.decode().rpartition("@")
+        newest[source] = max(newest.get(source, (-1, -1)), (int(incarnation), int(offset)))
+    return {source: offset for source, (_, offset) in newest.items()}

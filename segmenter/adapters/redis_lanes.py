@@ -26,9 +26,9 @@ from segmenter.adapters.redis_client import FullError, ask, check_server, retrie
 from segmenter.adapters.redis_commit import commit_args, commit_keys
 from segmenter.adapters.redis_outbox import unpack_page
 from segmenter.adapters.redis_pairs import pairs_between
-from segmenter.adapters.redis_scripts import ACKNOWLEDGE, ACQUIRE, COMMIT, EARLIEST, GROW, RENEW, STATE
+from segmenter.adapters.redis_scripts import ACKNOWLEDGE, ACQUIRE, COMMIT, EARLIEST, GROW, RELEASE, RENEW, STATE
 from segmenter.adapters.redis_state import pack_outputs, unpack_state, unpack_token
-from segmenter.domain.instants import DAY, SECOND, Instant
+from segmenter.domain.instants import DAY, SECOND, Instant, Span
 from segmenter.domain.profile import Profile
 from segmenter.errors import InvariantError, TransientError
 from segmenter.ports import (
@@ -92,6 +92,16 @@ class RedisLaneStore:
     async def heartbeat(self, lane: int, token: Token) -> bool:
         """Renew the heartbeat, if the lane is ours."""
         return bool(await RENEW.run(self._client, [self._keys(lane).lane], [str(token), str(token), ""]))
+
+    async def release(self, lane: int, token: Token) -> bool:
+        """Give the lane up, if it is ours."""
+        return bool(await RELEASE.run(self._client, [self._keys(lane).lane], [str(token)]))
+
+    async def silence(self, lane: int) -> Span | None:
+        """Return how long ago, by the clock of Redis, the owner gave a sign of life."""
+        beaten = await ask(self._client, "HGET", self._keys(lane).lane, "heartbeat")
+        seconds, _ = await ask(self._client, "TIME")
+        return None if not int(beaten or 0) else (int(seconds) - int(beaten)) * SECOND
 
     async def state(self, lane: int) -> tuple[Token | None, LaneState]:
         """Return owner and state, as of one moment."""

@@ -35,6 +35,7 @@ class RejectReason(StrEnum):
     ORDER_TOO_OLD = "order_too_old"
     ORDER_UNKNOWN = "order_unknown"
     TOO_MANY_FACTS = "too_many_facts"
+    INTERNAL_ERROR = "internal_error"
 
 
 @dataclass(frozen=True, slots=True)

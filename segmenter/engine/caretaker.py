@@ -1,4 +1,4 @@
-"""What goes on beside the polls, once a second: leading, the boundary on offer, heartbeats, the state of lanes."""
+"""What goes on beside the polls, once a second: clock and sources, leading, the boundary on offer, heartbeats."""
 
 import asyncio
 import logging
@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 
+from segmenter.domain.instants import SECOND
 from segmenter.engine.holder import LaneHolder
 from segmenter.engine.intake import LaneCondition
 from segmenter.engine.leader import Leader
@@ -16,6 +17,7 @@ from segmenter.ports import LaneCondition as Shown
 
 ROUND_EVERY_S = 1.0
 HEARTBEAT_EVERY_S = 60.0
+LISTEN_EVERY_S = 5.0
 
 log = logging.getLogger(__name__)
 
@@ -30,11 +32,13 @@ class Caretaker:
         self._holders = holders
         self._leader: tuple[str, Leader] | None = None
         self._beaten_at = time.monotonic()
+        self._listened_at, self._has_listened = 0.0, False
 
     async def run(self) -> None:
         """Go round until cancelled. A store that is away, or a lane that is lost, is for the next round."""
         while True:
             try:
+                await self._watch_time()
                 await self._lead()
                 await self._offer_boundary()
                 await self._beat()
@@ -46,6 +50,14 @@ class Caretaker:
                 log.warning("not_leading", extra={"reason": str(error)})
             self._tell()
             await asyncio.sleep(ROUND_EVERY_S)
+
+    async def _watch_time(self) -> None:
+        """See whether the clock is right, and tell and learn which topics were heard."""
+        shop = self._workshop
+        await shop.clock_check.look()
+        if time.monotonic() - self._listened_at >= LISTEN_EVERY_S or not self._has_listened:
+            await shop.ear.refresh(shop.clock.now())
+            self._listened_at, self._has_listened = time.monotonic(), True
 
     async def _lead(self) -> None:
         """Hold a round while lane 0 is ours."""
@@ -77,19 +89,24 @@ class Caretaker:
                 await self._workshop.services.store.heartbeat(lane, holder.lane.token)
 
     def _tell(self) -> None:
-        recorder = self._workshop.services.recorder
+        recorder, now = self._workshop.services.recorder, self._workshop.clock.now()
         recorder.lanes(Counter(_shown(holder) for holder in self._holders.values()))
         for lane, holder in self._holders.items():
             if holder.lane is not None:
                 recorder.sizes(lane, holder.lane.state.sizes)
+            for source, span in holder.look_at_sources(now).items():
+                topic, _, partition = source.rpartition("/")
+                recorder.standstill(topic, int(partition), span / SECOND)
 
 
 def _shown(holder: LaneHolder) -> Shown:
     """Return a lane's condition as the metrics name it."""
     if holder.condition is LaneCondition.STOPPED:
         return "stopped"
+    if holder.is_full:
+        return "full"
+    if holder.condition is LaneCondition.PAUSED:
+        return "paused"
     if holder.lane is None:
         return "takeover"
-    if not holder.intake():
-        return "full"
     return "live" if holder.lane.state.notes.is_live else "behind"

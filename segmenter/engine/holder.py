@@ -10,40 +10,33 @@ import contextlib
 import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
-from segmenter.domain.instants import Instant
+from segmenter.domain.instants import Instant, Span
 from segmenter.domain.value import Boundary
 from segmenter.engine.ending import end
+from segmenter.engine.hold import Hold, source_of
 from segmenter.engine.intake import Evidence, LaneCondition, Place
 from segmenter.engine.lane import Lane
-from segmenter.engine.reading import Reader, Reading
+from segmenter.engine.poison import said_of
 from segmenter.engine.recovery import Recovery
-from segmenter.engine.relay import Relay
-from segmenter.engine.slices import slices_of
 from segmenter.engine.watermark import Watermark
 from segmenter.engine.workshop import Workshop
-from segmenter.errors import FencedError, InvariantError, OwnershipError, TransientError
-from segmenter.ports import LaneState, Record, RefusalKind, Refused, Token
+from segmenter.errors import (
+    ConfigurationError,
+    FencedError,
+    InvariantError,
+    OwnershipError,
+    SegmenterError,
+    TransientError,
+)
+from segmenter.ports import LaneState, Record, RefusalKind, Refused, Source, Token
 
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 30.0
-# A lane works this many commits of deadlines and sweeps between two polls, so that other lanes are read too.
-BITES_PER_POLL = 20
+HELP_EVERY_S = 2.0
+RELEASE_S = 1.0
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class _Hold:
-    """A lane while it is ours: all of it is dropped together."""
-
-    lane: Lane
-    relay: Relay
-    reader: Reader
-    watermark: Watermark
-    positions: dict[Place, int]
-    broken: "asyncio.Future[None]"
 
 
 class LaneHolder:
@@ -55,15 +48,16 @@ class LaneHolder:
     def __init__(self, number: int, generation: int, workshop: Workshop, on_lost: Callable[[int], None]) -> None:
         self.number = number
         self._on_lost = on_lost
-        self.condition = LaneCondition.TAKEOVER
-        self.reason = ""
+        self._condition = LaneCondition.TAKEOVER
+        self._reason = ""
         self.offered: Boundary | None = None
         self._generation = generation
         self._workshop = workshop
-        self._hold: _Hold | None = None
+        self._hold: Hold | None = None
         self._stop_reason: str | None = None
         self._reassigned = asyncio.Event()
         self._acquisitions = 0
+        self._last_token: Token | None = None
         self._pause_s = FIRST_PAUSE_S
 
     @property
@@ -71,12 +65,28 @@ class LaneHolder:
         """The lane, while it is held and running."""
         return None if self._hold is None else self._hold.lane
 
+    @property
+    def condition(self) -> LaneCondition:
+        """What the lane is doing."""
+        return LaneCondition.PAUSED if self._hold is not None and self._hold.waits_for else self._condition
+
+    @property
+    def is_full(self) -> bool:
+        """It is held, and waits for its outbox to empty."""
+        return self._hold is not None and self._hold.relay.is_full
+
+    @property
+    def reason(self) -> str:
+        """Why it does not run, or waits; empty where it simply runs."""
+        return self._reason if self._hold is None else self._hold.waits_for
+
+    def look_at_sources(self, now: Instant) -> Mapping[Source, Span]:
+        """Return for how long each of its sources has made no progress; nothing while it is not held."""
+        return {} if self._hold is None else self._hold.look_at_sources(now)
+
     def intake(self) -> Mapping[Place, int]:
-        """Return what to read for it, and from where; nothing while its outbox is full."""
-        hold = self._hold
-        if hold is None or hold.relay.is_full:
-            return {}
-        return hold.positions
+        """Return what to read for it, and from where; nothing while it waits."""
+        return self._hold.positions if self._hold is not None and self._hold.may_work else {}
 
     def places(self) -> list[Place]:
         """Return the partitions it is read from."""
@@ -91,14 +101,45 @@ class LaneHolder:
                 await self._keep_once()
             except InvariantError as error:
                 log.exception("lane_stopped", extra={"lane": self.number})
-                self._tell(LaneCondition.STOPPED, str(error))
-                await asyncio.Event().wait()
-            except FencedError:
+                await self._stand_still(str(error))
+            except (FencedError, ConfigurationError):
                 raise
             except OwnershipError as error:
                 await self._lose(error)
             except TransientError as error:
                 await self._pause(error)
+            except Exception as error:  # the top of a lane: nobody else would ever hear of our own bug
+                log.exception("lane_failed", extra={"lane": self.number})
+                await self._stand_still(said_of(error))
+
+    async def _stand_still(self, reason: str) -> None:
+        """Do nothing more with the lane, and say why."""
+        self._tell(LaneCondition.STOPPED, reason)
+        if self._stop_reason is None:
+            await asyncio.Event().wait()
+        await self._await_help()
+        self._stop_reason = None
+        log.info("lane_helped", extra={"lane": self.number})
+
+    async def _await_help(self) -> None:
+        """Return once an operator has put a position of the lane elsewhere: its version has moved."""
+        await self.release()
+        stopped_at: int | None = None
+        while True:
+            with contextlib.suppress(TransientError):
+                _, state = await self._workshop.services.store.state(self.number)
+                stopped_at = state.version if stopped_at is None else stopped_at
+                if state.version != stopped_at:
+                    return
+            await asyncio.sleep(HELP_EVERY_S)
+
+    async def release(self) -> None:
+        """Let others, and operators, have the lane at once. A store that does not answer makes them wait a while."""
+        token = self._last_token
+        if token is not None:
+            with contextlib.suppress(TransientError, TimeoutError):
+                async with asyncio.timeout(RELEASE_S):
+                    await self._workshop.services.store.release(self.number, token)
 
     async def _lose(self, error: OwnershipError) -> None:
         """Find out who owns the lane now: nobody newer (the store was put back), or one to whom it is left."""
@@ -127,77 +168,33 @@ class LaneHolder:
         try:
             is_ours = await hold.relay.renew_token(new, hold.lane.state.version)
         except TransientError as error:
-            _break(hold, error)
+            hold.break_off(error)
             return
         if is_ours:
             hold.lane.token = new
         else:
-            _break(hold, OwnershipError(f"lane {self.number} had another owner meanwhile"))
+            hold.break_off(OwnershipError(f"lane {self.number} had another owner meanwhile"))
 
     def stop(self, reason: str) -> None:
         """Stop the lane for good, with the reason for the operator."""
         self._stop_reason = reason
         if self._hold is not None:
-            _break(self._hold, InvariantError(reason))
+            self._hold.break_off(InvariantError(reason))
 
     async def work(
         self, records: Mapping[Place, Sequence[Record]], evidence: Mapping[Place, Evidence], now: Instant
     ) -> None:
         """Work off what a poll brought for this lane. What goes wrong ends the hold, and is not raised."""
         hold = self._hold
-        if hold is None or hold.relay.is_full:
+        if hold is None or not hold.may_work:
             return
         try:
-            await self._adopt(hold, now)
-            await self._work(hold, records, evidence, now)
-        except (TransientError, OwnershipError, InvariantError) as error:
-            _break(hold, error)
+            await hold.work(records, evidence, self.offered, now)
+        except SegmenterError as error:
+            hold.break_off(error)
         except Exception as error:  # the top of a lane: our own bug stops it, not the others
             log.exception("lane_failed", extra={"lane": self.number})
-            _break(hold, InvariantError(f"{type(error).__name__}: {error}"))
-
-    async def _work(
-        self,
-        hold: _Hold,
-        records: Mapping[Place, Sequence[Record]],
-        evidence: Mapping[Place, Evidence],
-        now: Instant,
-    ) -> None:
-        lane, shop = hold.lane, self._workshop
-        slices = slices_of(
-            [records[place] for place in records if place in hold.positions], shop.terms.events_per_commit
-        )
-        for number, slice_ in enumerate(slices, start=1):
-            async with shop.turns:
-                reading = hold.reader.read(slice_, lane.state.taken, lane.state.markers)
-                shown = evidence if number == len(slices) else {}
-                self._note_shown(hold, reading, shown, now)
-                watermark = hold.watermark.advance({**lane.state.markers, **reading.markers})
-                await lane.advance(reading, watermark, now)
-                hold.positions.update((_place(source), offset) for source, offset in reading.positions.items())
-        for _ in range(BITES_PER_POLL):
-            if not lane.has_more or hold.relay.is_full:
-                break
-            async with shop.turns:
-                await lane.advance(Reading(), hold.watermark.at, now)
-
-    def _note_shown(self, hold: _Hold, reading: Reading, shown: Mapping[Place, Evidence], now: Instant) -> None:
-        """Take over how far each source is read, past control markers, and what time that is evidence of."""
-        for place in hold.positions:
-            source, seen = _source(place), shown.get(place)
-            hold.watermark.observe(source, seen, reading.newest.get(source), now)
-            if seen is not None and seen.position > reading.positions.get(source, hold.positions[place]):
-                reading.positions[source] = seen.position
-            elif source not in hold.lane.state.positions:
-                reading.positions.setdefault(source, hold.positions[place])
-
-    async def _adopt(self, hold: _Hold, now: Instant) -> None:
-        """Adopt the boundary on offer, while the lane is live and where it differs."""
-        offered, notes = self.offered, hold.lane.state.notes
-        if offered is None or not hold.lane.is_live_at(now):
-            return
-        if notes.boundary is None or offered.content != notes.boundary.content:
-            await hold.lane.adopt(offered)
+            hold.break_off(InvariantError(said_of(error)))
 
     async def _keep_once(self) -> None:
         """Take the lane, and hold it until something breaks; raises what did."""
@@ -206,7 +203,7 @@ class LaneHolder:
         hold = await self._take()
         self._hold = hold
         self._tell(LaneCondition.RUNNING, "")
-        self._pause_s = FIRST_PAUSE_S
+        version = hold.lane.state.version
         publishing = asyncio.create_task(hold.relay.run(), name=f"relay {self.number}")
         try:
             await asyncio.wait([publishing, hold.broken], return_when=asyncio.FIRST_COMPLETED)
@@ -216,17 +213,21 @@ class LaneHolder:
         finally:
             self._hold = None
             hold.broken.cancel()
+            if hold.lane.state.version > version:
+                # Only a hold that has stored something was worth a takeover: after others the pauses grow.
+                self._pause_s = FIRST_PAUSE_S
             await end(publishing)
             await hold.relay.close()
             self._workshop.services.recorder.forget_lane(self.number)
 
-    async def _take(self) -> _Hold:
+    async def _take(self) -> Hold:
         """Acquire the lane in the store, then its outputs in the log; only then it is read."""
         shop, number = self._workshop, self.number
-        self._tell(LaneCondition.TAKEOVER, self.reason)
+        self._tell(LaneCondition.TAKEOVER, self._reason)
         async with shop.takeovers:
             self._acquisitions += 1
             token = Token(self._generation, f"{shop.process}-{self._acquisitions}")
+            self._last_token = token
             acquired = await shop.services.store.acquire(number, token, shop.terms.partitions)
             if isinstance(acquired, Refused):
                 if acquired.kind is RefusalKind.PARTITIONS:
@@ -239,19 +240,18 @@ class LaneHolder:
         except BaseException:
             await relay.close()
             raise
-        direct = [_source(place) for place in positions if place[0] in shop.terms.direct]
-        return _Hold(
-            lane=Lane(state, token, shop.terms, shop.services, relay.enqueue),
-            relay=relay,
-            reader=Reader(number, shop.terms.rekeyed, shop.decoder, shop.home_of, shop.services.recorder),
-            watermark=Watermark(state.notes.watermark, direct, shop.tasks, shop.terms),
-            positions=positions,
-            broken=asyncio.get_running_loop().create_future(),
+        direct = [source_of(place) for place in positions if place[0] in shop.terms.direct]
+        return Hold(
+            Lane(state, token, shop.terms, shop.services, relay.enqueue),
+            relay,
+            Watermark(state.notes.watermark, direct, shop.tasks, shop.terms),
+            positions,
+            shop,
         )
 
     async def _positions(self, state: LaneState) -> dict[Place, int]:
         """Return where to read on: where the lane was left, and from the beginning what it never read."""
-        stored = {place: state.positions.get(_source(place)) for place in self.places()}
+        stored = {place: state.positions.get(source_of(place)) for place in self.places()}
         unknown = [place for place, offset in stored.items() if offset is None]
         beginnings = await self._workshop.sources.beginnings(unknown) if unknown else {}
         return {place: beginnings[place] if offset is None else offset for place, offset in stored.items()}
@@ -262,7 +262,7 @@ class LaneHolder:
             await self._hold.relay.drain(timeout_s)
 
     def _tell(self, condition: LaneCondition, reason: str) -> None:
-        self.condition, self.reason = condition, reason
+        self._condition, self._reason = condition, reason
 
     async def _pause(self, error: Exception) -> None:
         log.warning("lane_paused", extra={"lane": self.number, "reason": str(error), "pause_s": self._pause_s})
@@ -276,18 +276,3 @@ class LaneHolder:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await self._reassigned.wait()
-
-
-def _break(hold: _Hold, error: Exception) -> None:
-    """End this hold, and not the next one, which may have begun meanwhile."""
-    if not hold.broken.done():
-        hold.broken.set_exception(error)
-
-
-def _source(place: Place) -> str:
-    return f"{place[0]}/{place[1]}"
-
-
-def _place(source: str) -> Place:
-    topic, _, partition = source.rpartition("/")
-    return topic, int(partition)

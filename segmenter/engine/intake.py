@@ -53,10 +53,14 @@ class EngineStatus:
     """The engine as its operator sees it. `reasons` says why lanes are paused or stopped.
 
     `generation` is None until the group has given this worker anything, `last_poll_at` until a poll was taken.
+    `stopped_sources` are partitions that no task can forward, with the reason;
+    `held_for` says why nothing is concluded from silence: a clock that is off, topics that are silent.
     """
 
     generation: int | None
     lanes: Mapping[int, LaneCondition]
     reasons: Mapping[int, str] = field(default_factory=dict)
+    stopped_sources: Mapping[str, str] = field(default_factory=dict)
+    held_for: Sequence[str] = ()
     is_store_reachable: bool
     last_poll_at: Instant | None

@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from segmenter.domain.instants import DAY, MINUTE, SECOND, Instant, Span
 from segmenter.domain.rulebook import Rulebook
+
+LEARNED: Literal["learned"] = "learned"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,7 +15,8 @@ class Terms:
     """The terms of one worker.
 
     `direct` topics are keyed by customer and have `partitions` partitions; `others` go through the repartition
-    stage and come home on `rekeyed`. `lateness` is what is allowed by topic, `default_lateness` else.
+    stage and come home on `rekeyed`. `lateness` is what is allowed by topic, `default_lateness` else. A topic in
+    `max_silence` holds time when it is silent for longer than that, or than what was learned of it.
     """
 
     rulebook: Rulebook = Rulebook()
@@ -22,6 +26,7 @@ class Terms:
     rekeyed: str = "segmenter.rekeyed"
     lateness: Mapping[str, Span] = field(default_factory=dict)
     default_lateness: Span = 2 * SECOND
+    max_silence: Mapping[str, Span | Literal["learned"]] = field(default_factory=dict)
     live_within: Span = MINUTE
     behind_after: Span = 5 * MINUTE
     announce_from: Instant | None = None

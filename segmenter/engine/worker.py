@@ -8,12 +8,16 @@ import asyncio
 import logging
 import time
 from collections.abc import Collection, Coroutine, Mapping
+from contextlib import suppress
 
 from segmenter.domain.instants import MILLISECOND, SECOND, Instant
 from segmenter.engine.caretaker import Caretaker
 from segmenter.engine.ending import end
-from segmenter.engine.holder import LaneHolder
+from segmenter.engine.hold import source_of
+from segmenter.engine.holder import HELP_EVERY_S, LaneHolder
 from segmenter.engine.intake import EngineStatus, Place, Poll
+from segmenter.engine.poison import said_of
+from segmenter.engine.positions import fault_of
 from segmenter.engine.repartition import RepartitionTask, Stage
 from segmenter.engine.terms import Terms
 from segmenter.engine.workshop import Workshop
@@ -64,6 +68,7 @@ class Engine:
         """Publish what is stored, and let go of everything."""
         self._is_revoked = True
         await asyncio.gather(*(holder.drain(DRAIN_S) for holder in self._holders.values()))
+        await asyncio.gather(*(holder.release() for holder in self._holders.values()))
         for lane in list(self._holders):
             await self._let_go(lane)
         errands = [*self._errands, *([self._background] if self._background else [])]
@@ -110,7 +115,7 @@ class Engine:
 
     async def take(self, poll: Poll) -> None:
         """Work a poll off, all lanes and tasks side by side."""
-        now = self._workshop.clock.now()
+        now = self._workshop.clock_check.corrected(self._workshop.clock.now())
         self._last_poll_at = now
         if self._is_revoked:
             return
@@ -128,21 +133,36 @@ class Engine:
     async def out_of_range(self, place: Place, position: int, log_start: int, log_end: int) -> None:
         """Stop what reads this partition: its log does not hold what comes next."""
         topic, partition = place
-        reason = (
-            f"{topic}/{partition} is read up to offset {position}, but its log holds {log_start} to {log_end}: "
-            "unread events were deleted, or the topic was made anew"
-        )
-        self._stopped_places[place] = reason
+        reason = fault_of(place, position, log_start, log_end)
         log.error("position_out_of_range", extra={"source": f"{topic}/{partition}", "reason": reason})
-        if self._is_home_topic(topic) and partition in self._holders:
-            self._holders[partition].stop(reason)
+        if self._is_home_topic(topic):
+            if partition in self._holders:
+                self._holders[partition].stop(reason)
+        elif place not in self._stopped_places:
+            self._stopped_places[place] = reason
+            self._errand(self._await_help(place, position), f"help for {topic}/{partition}")
+
+    async def _await_help(self, place: Place, position: int) -> None:
+        """Begin a task again that could not be right, once an operator has put it elsewhere."""
+        while place in self._stopped_places:
+            await asyncio.sleep(HELP_EVERY_S)
+            with suppress(TransientError):
+                if await self._stage.tasks.position(source_of(place)) == position:
+                    continue
+                self._stopped_places.pop(place, None)
+                self._tasks.pop(place, None)
+                await self._begin_task(place)
 
     def status(self) -> EngineStatus:
         """Return what the health page shows."""
+        shop = self._workshop
+        clock_fault = shop.clock_check.fault
         return EngineStatus(
             generation=self._generation,
             lanes={lane: holder.condition for lane, holder in self._holders.items()},
             reasons={lane: holder.reason for lane, holder in self._holders.items() if holder.reason},
+            stopped_sources={source_of(place): reason for place, reason in self._stopped_places.items()},
+            held_for=[*([clock_fault] if clock_fault else []), *shop.ear.faults(shop.clock.now())],
             is_store_reachable=self._caretaker.is_store_reachable,
             last_poll_at=self._last_poll_at,
         )
@@ -206,12 +226,13 @@ class Engine:
                 if position is None:
                     position = (await self._workshop.sources.beginnings([place]))[place]
                     await self._stage.tasks.advance(source, position)
+                incarnation = await self._stage.tasks.incarnation(source)
             except TransientError as error:
                 log.warning("task_paused", extra={"source": source, "reason": str(error)})
                 await asyncio.sleep(1)
             else:
                 if place in self._task_places:
-                    self._tasks.setdefault(place, RepartitionTask(*place, position, self._stage))
+                    self._tasks.setdefault(place, RepartitionTask(*place, position, self._stage, incarnation))
 
     async def _advance(self, place: Place, task: RepartitionTask, poll: Poll, now: Instant) -> None:
         """Let a task forward its part of a poll; a server that is away makes it read the rest again."""
@@ -221,6 +242,9 @@ class Engine:
             log.warning("task_paused", extra={"source": task.source, "reason": str(error)})
             self._tasks.pop(place, None)
             self._errand(self._begin_task(place), f"task {task.source}")
+        except Exception as error:  # our own bug stops this partition, and no other
+            log.exception("task_stopped", extra={"source": task.source})
+            self._stopped_places[place] = said_of(error)
 
     def _tell_lag(self, poll: Poll, now: Instant) -> None:
         if time.monotonic() < self._lag_told_at + LAG_EVERY_S:

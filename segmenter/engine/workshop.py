@@ -5,6 +5,8 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from segmenter.engine.clock_check import SureClock
+from segmenter.engine.ear import OpenEar
 from segmenter.engine.lane import Services
 from segmenter.engine.relay import Relay
 from segmenter.engine.terms import Terms
@@ -24,6 +26,8 @@ class Workshop:
     sources: SourceLog
     tasks: Sequence[str]
     """Every partition that comes over the repartition topic."""
+    clock_check: SureClock = field(default_factory=SureClock)
+    ear: OpenEar = field(default_factory=OpenEar)
     turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
     """Who may work on a commit: one lane computes while another waits for the store. With all at once, every answer
     of a server would wait until all lanes have computed, and time-outs would come true of servers that answered."""

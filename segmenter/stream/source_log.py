@@ -30,6 +30,25 @@ class KafkaSourceLog:
             starts = await consumer.beginning_offsets(places)
         return {(place.topic, place.partition): int(starts[place]) for place in places}
 
+    async def bounds(self, sources: Collection[tuple[str, int]]) -> Mapping[tuple[str, int], tuple[int, int]]:
+        """Return the first offset and the end of each log that there is. Raises TransientError."""
+        counts = await self.partition_counts({topic for topic, _ in sources})
+        places = [TopicPartition(topic, number) for topic, number in sources if number < counts[topic]]
+        if not places:
+            return {}
+        consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, enable_auto_commit=False)
+        async with self._answering(), _closing(consumer.stop):
+            await consumer.start()
+            starts, ends = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
+        return {(place.topic, place.partition): (int(starts[place]), int(ends[place])) for place in places}
+
+    async def cluster_id(self) -> str:
+        """Return the id that this Kafka was formatted with. Raises TransientError."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
+        async with self._answering(), _closing(admin.close):
+            await admin.start()
+            return str((await admin.describe_cluster())["cluster_id"])
+
     async def partitions(self, topic: str) -> int:
         """Return the topic's partition count, 0 where it does not exist. Raises TransientError."""
         return (await self.partition_counts([topic]))[topic]

@@ -75,12 +75,16 @@ def readiness(status: EngineStatus) -> tuple[bool, dict[str, object]]:
     is_ready = (
         status.generation is not None
         and status.is_store_reachable
+        and not status.stopped_sources
         and all(_is_well(lane, condition, status) for lane, condition in status.lanes.items())
     )
     return is_ready, {
         "ready": is_ready,
         "generation": status.generation,
         "store": "reachable" if status.is_store_reachable else "unreachable",
+        "stopped_sources": dict(status.stopped_sources),
+        "time": "stands still" if status.held_for else "runs",
+        "time_held_for": list(status.held_for),
         "lanes": {str(lane): _said(lane, condition, status) for lane, condition in sorted(status.lanes.items())},
         "last_poll_at": None if status.last_poll_at is None else rfc3339(status.last_poll_at),
     }

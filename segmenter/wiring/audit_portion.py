@@ -16,7 +16,6 @@ from segmenter.engine.audit import Doubt, Rebuilder
 from segmenter.engine.audit_compare import PROFILE, Difference, differences
 from segmenter.engine.intake import Place
 from segmenter.engine.lane import FOREVER
-from segmenter.engine.repartition import INCARNATION
 from segmenter.errors import TransientError
 from segmenter.ports import Decoder, Record
 from segmenter.wiring.audit_index import IndexAudit
@@ -102,7 +101,7 @@ class PortionAudit:
                 upto[topic, lane] = max(offsets)
             for topic, count in self._around.count_by_other.items():
                 for partition in range(count):
-                    taken = [view.taken.get(_mark(topic, partition), -1) for view in views.values()]
+                    taken = [view.taken.get(f"{topic}/{partition}", -1) for view in views.values()]
                     upto[topic, partition] = max(upto.get((topic, partition), 0), max(taken) + 1)
         return upto
 
@@ -123,7 +122,7 @@ class PortionAudit:
         if record.topic in self._around.direct:
             source = f"{record.topic}/{record.partition}"
             return home == record.partition and record.offset < view.positions.get(source, 0)
-        return record.offset <= view.taken.get(_mark(record.topic, record.partition), -1)
+        return record.offset <= view.taken.get(f"{record.topic}/{record.partition}", -1)
 
     def _view_of(self, home: int, customer: str) -> Bucket | None:
         views = self._views.get(home)
@@ -181,9 +180,7 @@ class PortionAudit:
         """
         begins, bounds = self._around.history.begins, [-1]
         for (topic, partition), begin in begins.items():
-            is_ours = (
-                partition == view.lane if topic in self._around.direct else _mark(topic, partition) in view.taken
-            )
+            is_ours = partition == view.lane if topic in self._around.direct else f"{topic}/{partition}" in view.taken
             if begin > 0 and is_ours:
                 bounds.append(self._first_at.get((topic, partition), FOREVER) + self._around.future_tolerance)
         return max(bounds)
@@ -191,8 +188,3 @@ class PortionAudit:
     def _differ(self, view: Bucket, customer: str, name: str, *found: "str | int | float | bool | None") -> None:
         live, rebuilt = found
         self._tell(Difference(lane=view.lane, customer=customer, field=name, live=live, rebuilt=rebuilt))
-
-
-def _mark(topic: str, partition: int) -> str:
-    """Return the name under which a home lane remembers how far it has taken an origin."""
-    return f"{topic}/{partition}@{INCARNATION}"

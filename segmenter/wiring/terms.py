@@ -1,13 +1,14 @@
 """What the settings mean to the engine, the decoder and the stream."""
 
 from datetime import timedelta
+from typing import Literal
 
 from segmenter.adapters.codec import CodecSettings, TopicForm
-from segmenter.domain.instants import MICROSECOND, Span, instant_of
+from segmenter.domain.instants import MICROSECOND, Span, instant_of, span_of
 from segmenter.domain.rulebook import Rulebook
-from segmenter.engine.terms import Terms
+from segmenter.engine.terms import LEARNED, Terms
 from segmenter.ports import Output
-from segmenter.settings import Keyed, Settings
+from segmenter.settings import InputTopic, Keyed, Settings
 from segmenter.stream.settings import StreamSettings
 
 
@@ -22,6 +23,7 @@ def terms_of(settings: Settings, rulebook: Rulebook) -> Terms:
         rekeyed=settings.topics.rekeyed.name,
         lateness={t.name: _span(t.allowed_lateness) for t in inputs if t.allowed_lateness is not None},
         default_lateness=_span(settings.allowed_lateness),
+        max_silence={t.name: silence for t in inputs if (silence := _max_silence_of(t)) is not None},
         live_within=_span(settings.live_within),
         behind_after=_span(settings.behind_after),
         announce_from=None if settings.announce_from is None else instant_of(settings.announce_from),
@@ -68,6 +70,13 @@ def output_topics_of(settings: Settings) -> dict[Output, str]:
         Output.MEMBERSHIPS: topics.memberships.name,
         Output.REJECTED: topics.rejected.name,
     }
+
+
+def _max_silence_of(topic: InputTopic) -> Span | Literal["learned"] | None:
+    """Return how long a topic may be silent; None: for ever."""
+    if topic.max_silence in ("learned", "off"):
+        return LEARNED if topic.max_silence == LEARNED else None
+    return span_of(topic.max_silence)
 
 
 def _span(length: timedelta) -> Span:

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
@@ -19,9 +19,12 @@ from segmenter.adapters.records import JsonEncoder
 from segmenter.adapters.redis_board import RedisBoard
 from segmenter.adapters.redis_client import check_server, connect
 from segmenter.adapters.redis_lanes import RedisLaneStore
+from segmenter.adapters.redis_sources import RedisSourceBoard, RedisTime
 from segmenter.adapters.redis_tasks import RedisTaskStore
 from segmenter.domain.instants import Instant
 from segmenter.domain.rulebook import Rulebook
+from segmenter.engine.clock_check import ClockCheck
+from segmenter.engine.ear import Ear
 from segmenter.engine.lane import Services
 from segmenter.engine.repartition import Stage
 from segmenter.engine.worker import Engine
@@ -37,10 +40,16 @@ from segmenter.stream.source_log import KafkaSourceLog
 from segmenter.web.health import Health, health_site
 from segmenter.wiring.audit_watch import watch_audit
 from segmenter.wiring.kafka import topic_plans
+from segmenter.wiring.origin import refuse_foreign_state
 from segmenter.wiring.rules import rulebook_of
 from segmenter.wiring.terms import codec_settings_of, output_topics_of, stream_settings_of, terms_of
 
 log = logging.getLogger(__name__)
+
+
+def system_time() -> Instant:
+    """Return the instant it is by this machine."""
+    return time.time_ns() // 1_000
 
 
 class SystemClock:
@@ -48,17 +57,21 @@ class SystemClock:
 
     def now(self) -> Instant:
         """Return the instant it is."""
-        return time.time_ns() // 1_000
+        return system_time()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Circumstances:
-    """What a worker is given beside its settings: tests hold the clock, the demo brings its own rules and broker."""
+    """What a worker is given beside its settings: tests hold the clock, the demo brings its own rules and broker.
+
+    `system_time` is what is held against the clock of Redis, whatever the clock of the worker shows.
+    """
 
     clock: Clock
     metrics: Metrics
     rulebook: Rulebook
     is_embedded: bool = False
+    system_time: Callable[[], Instant] = system_time
 
 
 def run_worker(settings: Settings) -> None:
@@ -126,20 +139,21 @@ async def _engine(settings: Settings, circumstances: Circumstances) -> AsyncIter
         await _refuse_unfit_topics(settings)
         if not circumstances.is_embedded:
             await _refuse_forgetful_brokers(settings)
+            await refuse_foreign_state(client, settings)
         output = KafkaOutputLog(
             settings.kafka_bootstrap,
             settings.app_id,
             output_topics_of(settings),
             plain=circumstances.is_embedded,
         )
-        rekeyed = settings.topics.rekeyed.name
-        forwarder = KafkaForwarder(settings.kafka_bootstrap, rekeyed, settings.app_id)
+        forwarder = KafkaForwarder(settings.kafka_bootstrap, settings.topics.rekeyed.name, settings.app_id)
         await stack.enter_async_context(output)
         await stack.enter_async_context(forwarder)
         ownership = GroupOwnership()
+        workshop = await _workshop(settings, circumstances, client, output)
         engine = Engine(
-            await _workshop(settings, circumstances, client, output),
-            _stage(settings, circumstances, client, forwarder),
+            workshop,
+            _stage(workshop, client, settings, forwarder),
             RedisBoard(client, settings.namespace, settings.partitions),
             ownership,
         )
@@ -188,7 +202,7 @@ async def _refuse_forgetful_brokers(settings: Settings) -> None:
 async def _workshop(
     settings: Settings, circumstances: Circumstances, client: Redis, output: KafkaOutputLog
 ) -> Workshop:
-    terms = terms_of(settings, circumstances.rulebook)
+    terms, metrics = terms_of(settings, circumstances.rulebook), circumstances.metrics
     sources = KafkaSourceLog(settings.kafka_bootstrap)
     counts = await sources.partition_counts(sorted(terms.others)) if terms.others else {}
     return Workshop(
@@ -196,7 +210,7 @@ async def _workshop(
         services=Services(
             store=RedisLaneStore(client, settings.namespace),
             encoder=JsonEncoder(),
-            recorder=circumstances.metrics,
+            recorder=metrics,
         ),
         output=output,
         clock=circumstances.clock,
@@ -204,15 +218,19 @@ async def _workshop(
         home_of=homes_among(settings.partitions),
         sources=sources,
         tasks=[f"{topic}/{partition}" for topic, count in counts.items() for partition in range(count)],
+        clock_check=ClockCheck(circumstances.system_time, RedisTime(client), metrics),
+        ear=Ear(terms, RedisSourceBoard(client, settings.namespace), metrics),
     )
 
 
-def _stage(settings: Settings, circumstances: Circumstances, client: Redis, forwarder: KafkaForwarder) -> Stage:
+def _stage(workshop: Workshop, client: Redis, settings: Settings, forwarder: KafkaForwarder) -> Stage:
     return Stage(
-        terms=terms_of(settings, circumstances.rulebook),
+        terms=workshop.terms,
         decoder=JsonDecoder(codec_settings_of(settings)),
         home_of=homes_among(settings.partitions),
         forwarder=forwarder,
         tasks=RedisTaskStore(client, settings.namespace),
-        recorder=circumstances.metrics,
+        recorder=workshop.services.recorder,
+        clock_check=workshop.clock_check,
+        ear=workshop.ear,
     )

@@ -59,6 +59,13 @@ def test_there_is_every_command() -> None:
         ("rejected", "list"),
         ("audit",),
         ("doctor",),
+        ("positions",),
+        ("positions", "show"),
+        ("positions", "set"),
+        ("positions", "adopt"),
+        ("sources",),
+        ("sources", "list"),
+        ("sources", "resume"),
     }
 
 

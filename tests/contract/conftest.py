@@ -11,6 +11,7 @@ from segmenter.adapters.memory import MemoryStore
 from segmenter.adapters.redis_board import RedisBoard
 from segmenter.adapters.redis_client import connect
 from segmenter.adapters.redis_lanes import RedisLaneStore
+from segmenter.adapters.redis_sources import RedisSourceBoard
 from segmenter.adapters.redis_tasks import RedisTaskStore
 from segmenter.domain.instants import SECOND
 from tests.bench.redis import RedisServer, valkey_binary
@@ -41,6 +42,7 @@ async def stores(request: pytest.FixtureRequest) -> AsyncIterator[Stores]:
         lanes=RedisLaneStore(client, namespace),
         board=RedisBoard(client, namespace, PARTITIONS),
         tasks=RedisTaskStore(client, namespace),
+        sources=RedisSourceBoard(client, namespace),
         silence=silence,
     )
     await client.aclose()
@@ -60,4 +62,4 @@ def _memory_stores() -> Stores:
         nonlocal ahead
         ahead += seconds * SECOND
 
-    return Stores(lanes=store.lanes, board=store.board, tasks=store.tasks, silence=silence)
+    return Stores(lanes=store.lanes, board=store.board, tasks=store.tasks, sources=store.sources, silence=silence)

@@ -16,6 +16,7 @@ from segmenter.ports import (
     Output,
     ProfileWrite,
     Refused,
+    SourceBoard,
     Stored,
     TaskStore,
     Token,
@@ -29,11 +30,12 @@ NOTES = LaneNotes()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stores:
-    """The three stores of one adapter; `silence(lane, seconds)` makes a lane's heartbeat that old."""
+    """The stores of one adapter; `silence(lane, seconds)` makes a lane's heartbeat that old."""
 
     lanes: LaneStore
     board: GlobalBoard
     tasks: TaskStore
+    sources: SourceBoard
     silence: Callable[[int, int], Awaitable[None]]
 
 

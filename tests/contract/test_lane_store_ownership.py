@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from segmenter.domain.instants import SECOND
 from segmenter.ports import LaneState, Output, RefusalKind, Refused, Stored, Token
 from tests.contract.stores import OURS, PARTITIONS, Owner, Stores, profile
 
@@ -122,3 +123,44 @@ async def test_tasks_remember_their_positions(stores: Stores) -> None:
     assert await stores.tasks.position("orders/3") == 2**60 + 1
     assert await stores.tasks.position("orders/4") == 5
     assert await stores.tasks.position("orders/5") is None
+
+
+async def test_a_lane_that_was_given_up_is_free_for_anybody_at_once(stores: Stores, owner: Owner) -> None:
+    alive = await stores.lanes.silence(0)
+
+    given_up = await stores.lanes.release(0, OURS)
+    silence = await stores.lanes.silence(0)
+    taken = await stores.lanes.acquire(0, Token(OURS.generation - 1, "lower"), PARTITIONS)
+
+    assert alive is not None
+    assert alive < 5 * SECOND
+    assert (given_up, silence) == (True, None)
+    assert isinstance(taken, LaneState)
+
+
+async def test_only_the_owner_gives_a_lane_up(stores: Stores, owner: Owner) -> None:
+    given_up = await stores.lanes.release(0, Token(OURS.generation, "another"))
+
+    assert given_up is False
+    assert await stores.lanes.silence(0) is not None
+    assert await stores.lanes.silence(3) is None
+
+
+async def test_the_silence_of_an_owner_is_told(stores: Stores, owner: Owner) -> None:
+    await stores.silence(0, 400)
+
+    silence = await stores.lanes.silence(0)
+
+    assert silence is not None
+    assert 399 * SECOND <= silence <= 410 * SECOND
+
+
+async def test_a_task_is_put_elsewhere_with_its_incarnation(stores: Stores) -> None:
+    await stores.tasks.advance("orders/3", 70)
+    before = await stores.tasks.incarnation("orders/3"), await stores.tasks.positions()
+
+    await stores.tasks.put("orders/3", 7, 2)
+
+    assert before == (0, {"orders/3": 70})
+    assert await stores.tasks.positions() == {"orders/3": 7}
+    assert (await stores.tasks.position("orders/3"), await stores.tasks.incarnation("orders/3")) == (7, 2)

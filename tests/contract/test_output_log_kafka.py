@@ -6,6 +6,8 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from segmenter.adapters import kafka_log
 from segmenter.adapters.fence import LAST_EPOCH, Claim, Fence, Identity
@@ -149,6 +151,38 @@ async def test_a_record_the_broker_refuses_becomes_a_stub_under_its_number(log: 
     assert dict(stub.headers)["stub"] == b"MessageSizeTooLarge"
     assert dict(stub.headers)["upto"] == b"o/1:5"
     assert attempts <= 3
+
+
+async def test_what_is_refused_for_the_clock_goes_as_it_is_when_the_clock_is_right_again(
+    log: KafkaOutputLog, kafka: KafkaCluster, topics: Topics
+) -> None:
+    queue, refusals = entries(CHANGES, 1, 40), 0
+    owner = await opened(log)
+    await alter_topic(kafka, topics[CHANGES], {"message.timestamp.before.max.ms": "0"})
+    for entry in queue:  # one that arrives within the millisecond is taken
+        try:
+            await owner.send([entry])
+        except TransientError:
+            refusals += 1
+            break
+    await owner.close()
+    await alter_topic(kafka, topics[CHANGES], {"message.timestamp.before.max.ms": str(2**63 - 1)})
+
+    await publish_stubbornly(log, queue)
+
+    owner = await log.take_over(LANE)
+    await owner.tails()
+    records = await owner.beyond(CHANGES, 0)
+    assert refusals == 1
+    assert [record.value for record in records] == [entry.value for entry in queue]
+
+
+async def alter_topic(kafka: KafkaCluster, topic: str, config: dict[str, str]) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+    await admin.start()
+    await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs=config)])
+    await admin.close()
+    await asyncio.sleep(0.5)  # until the broker has heard of it
 
 
 async def publish_stubbornly(log: KafkaOutputLog, queue: list[OutboxEntry]) -> int:

@@ -15,6 +15,8 @@ from segmenter.adapters.memory_log import MemoryLaneLog, MemoryOutputLog
 from segmenter.adapters.records import JsonEncoder
 from segmenter.domain.instants import DAY, MILLISECOND, Instant, rfc3339
 from segmenter.domain.rulebook import LifecycleRule, Rulebook, ValueRule
+from segmenter.engine.clock_check import SureClock
+from segmenter.engine.ear import Ear
 from segmenter.engine.holder import LaneHolder
 from segmenter.engine.intake import Evidence, Place, Poll
 from segmenter.engine.lane import Lane, Services
@@ -24,7 +26,7 @@ from segmenter.engine.worker import Engine
 from segmenter.engine.workshop import Workshop
 from segmenter.errors import TransientError
 from segmenter.observability import Metrics
-from segmenter.ports import Forward, OutboxEntry, Output
+from segmenter.ports import Decoder, Forward, LaneStore, OutboxEntry, Output
 
 REKEYED = "segmenter.rekeyed"
 START: Instant = 1_767_225_600_000_000
@@ -180,10 +182,13 @@ class World:
     clock: HeldClock = field(default_factory=HeldClock)
     tasks: tuple[str, ...] = ()
     """The partitions that come over the repartition topic."""
+    decoder: Decoder = field(default_factory=JsonDecoder)
 
     def __post_init__(self) -> None:
         self.broker = Broker(self.clock)
         self.store = MemoryStore(self.terms.partitions, now=self.clock.now)
+        self.lanes: LaneStore = self.store.lanes
+        self.clock_check = SureClock()
         self.output = PausableOutput()
         self.metrics = Metrics()
         self.generations = 0
@@ -214,7 +219,8 @@ class MemoryWorker:
         self.world = world
         world.generations += 1
         self.generation = world.generations
-        decoder = JsonDecoder()
+        decoder = world.decoder
+        self.ear = Ear(world.terms, world.store.sources, world.metrics)
         partitions = world.terms.partitions
         self.stage = Stage(
             terms=world.terms,
@@ -223,16 +229,20 @@ class MemoryWorker:
             forwarder=world.broker,
             tasks=world.store.tasks,
             recorder=world.metrics,
+            clock_check=world.clock_check,
+            ear=self.ear,
         )
         self.workshop = Workshop(
             terms=world.terms,
-            services=Services(store=world.store.lanes, encoder=JsonEncoder(), recorder=world.metrics),
+            services=Services(store=world.lanes, encoder=JsonEncoder(), recorder=world.metrics),
             output=world.output,
             clock=world.clock,
             decoder=decoder,
             home_of=self.stage.home_of,
             sources=world.broker,
             tasks=world.tasks,
+            clock_check=world.clock_check,
+            ear=self.ear,
         )
         self.engine = Engine(self.workshop, self.stage, world.store.board, _Ownership())
 

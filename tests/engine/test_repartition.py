@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 
 from segmenter.adapters.home import home_of
+from segmenter.adapters.memory import MemoryTaskStore
 from segmenter.domain.instants import DAY, HOUR, MINUTE, SECOND, Instant
 from segmenter.engine.intake import Evidence
 from segmenter.engine.reading import Marker
@@ -152,23 +153,19 @@ async def until_tasks_are_back(worker: MemoryWorker) -> None:
             await asyncio.sleep(0.01)
 
 
-class FailingOnce:
+class FailingOnce(MemoryTaskStore):
     """A task store that fails when the first position is to be noted: the task has forwarded, and crashes."""
 
     def __init__(self, world: World) -> None:
-        self._store = world.store.tasks
+        super().__init__(world.store._world)
         self._has_failed = False
-
-    async def position(self, source: Source) -> int | None:
-        """See the port TaskStore."""
-        return await self._store.position(source)
 
     async def advance(self, source: Source, offset: int) -> None:
         """See the port TaskStore."""
         if offset and not self._has_failed:
             self._has_failed = True
             raise TransientError("the store of this test is away")
-        await self._store.advance(source, offset)
+        await super().advance(source, offset)
 
 
 async def test_a_task_that_crashed_forwards_again_and_repeats_fall_away_at_home() -> None:

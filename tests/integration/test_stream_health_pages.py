@@ -44,6 +44,9 @@ async def test_a_worker_whose_lanes_run_is_ready(client: aiohttp.ClientSession) 
             "ready": True,
             "generation": 3,
             "store": "reachable",
+            "stopped_sources": {},
+            "time": "runs",
+            "time_held_for": [],
             "lanes": {"0": "running", "10": "running"},
             "last_poll_at": "1970-01-01T00:00:01.000Z",
         }
@@ -58,6 +61,8 @@ async def test_a_worker_whose_lanes_run_is_ready(client: aiohttp.ClientSession) 
         ({"lanes": {1: LaneCondition.TAKEOVER}}, False),
         ({"lanes": {1: LaneCondition.PAUSED}}, False),
         ({"lanes": {1: LaneCondition.PAUSED}, "reasons": {1: "outbox full"}}, True),
+        ({"held_for": ["topic orders is silent"]}, True),
+        ({"stopped_sources": {"orders/3": "the topic was made anew"}}, False),
         ({"lanes": {1: LaneCondition.STOPPED}, "reasons": {1: "out of range"}}, False),
     ],
 )
@@ -73,6 +78,17 @@ async def test_a_stopped_lane_names_its_reason_and_answers_503(client: aiohttp.C
 
         assert answer.status == 503
         assert (await answer.json())["lanes"] == {"4": "stopped: orders/4 begins at 900, expected 20"}
+
+
+async def test_time_that_is_held_is_told_with_its_reason(client: aiohttp.ClientSession) -> None:
+    held = status(held_for=["the clock of this machine is 60 s ahead of that of Redis"])
+
+    async with health_site("127.0.0.1:0", health(held)) as address:
+        answer = await client.get(f"http://{address}/health/ready")
+
+        body = await answer.json()
+        assert (answer.status, body["time"]) == (200, "stands still")
+        assert "60 s ahead" in body["time_held_for"][0]
 
 
 @pytest.mark.parametrize(("age_s", "code"), [(0.2, 200), (31.0, 503)])

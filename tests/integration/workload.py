@@ -48,6 +48,8 @@ class Site:
     """By input topic; `customer` where it is not named."""
     counts: Mapping[str, int] = field(default_factory=dict)
     """Partitions of input topics that have another number of them."""
+    max_silence: Mapping[str, str] = field(default_factory=dict)
+    """By input topic; `off` where it is not named, as most tests move their clock by days."""
     settings: Mapping[str, object] = field(default_factory=dict)
     workers_bootstrap: str | None = None
     """The address under which workers find Kafka, where it is not ours."""
@@ -94,7 +96,11 @@ class Site:
     def _worker_settings(self) -> dict[str, object]:
         topics: dict[str, object] = {role: {"name": self.topic(role)} for role in OUTPUTS}
         for role in INPUTS:
-            topics[role] = {"name": self.topic(role), "keyed": self.keyed.get(role, "customer")}
+            topics[role] = {
+                "name": self.topic(role),
+                "keyed": self.keyed.get(role, "customer"),
+                "max_silence": self.max_silence.get(role, "off"),
+            }
         return {
             "kafka_bootstrap": self.workers_bootstrap or self.bootstrap,
             "redis_url": self.redis_url,

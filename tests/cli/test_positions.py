@@ -1,0 +1,223 @@
+"""`segmenter positions` on a real Kafka and Redis: shown, refused, put elsewhere, taken over."""
+
+import asyncio
+import json
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+
+from segmenter.adapters.redis_client import connect
+from segmenter.adapters.redis_lanes import RedisLaneStore
+from segmenter.adapters.redis_origin import RedisOrigin, StateOrigin
+from segmenter.adapters.redis_tasks import RedisTaskStore
+from segmenter.errors import ConfigurationError
+from segmenter.ports import Commit, LaneNotes, LaneState, Token
+from segmenter.settings import Settings
+from segmenter.settings_reader import read_settings
+from segmenter.wiring.origin import refuse_foreign_state
+from tests.bench.kafka import KafkaCluster
+from tests.cli.running import RunCommand
+
+pytestmark = pytest.mark.kafka
+PARTITIONS = 2
+ROLES = ("orders", "clicks", "support", "customers", "rekeyed", "changes", "memberships", "rejected")
+OWNER = Token(3, "worker")
+
+
+@pytest.fixture
+def environment(kafka: KafkaCluster, redis_url: str, unique: Callable[[str], str]) -> dict[str, str]:
+    """Orders are read by their lanes, the other topics by repartition tasks."""
+    names = {f"SEGMENTER_TOPICS__{role.upper()}__NAME": unique(role) for role in ROLES}
+    return {
+        "SEGMENTER_KAFKA_BOOTSTRAP": kafka.bootstrap,
+        "SEGMENTER_REDIS_URL": redis_url,
+        "SEGMENTER_APP_ID": unique("app"),
+        "SEGMENTER_PARTITIONS": str(PARTITIONS),
+        "SEGMENTER_TOPICS__ORDERS__KEYED": "customer",
+        **names,
+    }
+
+
+@pytest.fixture
+def on_topics(segmenter: RunCommand, environment: Mapping[str, str]) -> RunCommand:
+    """Run commands on topics that are there, ten records in each partition of orders and clicks."""
+    assert segmenter("topics", "create", **environment).code == 0
+    asyncio.run(_fill(environment))
+    return segmenter
+
+
+async def _fill(environment: Mapping[str, str]) -> None:
+    producer = AIOKafkaProducer(bootstrap_servers=environment["SEGMENTER_KAFKA_BOOTSTRAP"])
+    await producer.start()
+    for role in ("ORDERS", "CLICKS"):
+        for partition in range(PARTITIONS):
+            for _ in range(10):
+                await producer.send(environment[f"SEGMENTER_TOPICS__{role}__NAME"], b"{}", partition=partition)
+    await producer.stop()
+
+
+def in_redis(environment: Mapping[str, str], deed: Callable[[Any], Coroutine[Any, Any, Any]]) -> Any:
+    async def run() -> Any:
+        client = connect(environment["SEGMENTER_REDIS_URL"])
+        try:
+            return await deed(client)
+        finally:
+            await client.aclose()
+
+    return asyncio.run(run())
+
+
+def read_up_to(environment: Mapping[str, str], offset: int, *, alive: bool = False) -> None:
+    """Let lane 1 have read its orders, and the task of clicks/1 its clicks, up to here."""
+
+    async def deed(client: Any) -> None:
+        store = RedisLaneStore(client, "seg")
+        state = await store.acquire(1, OWNER, PARTITIONS)
+        assert isinstance(state, LaneState)
+        positions = {f"{environment['SEGMENTER_TOPICS__ORDERS__NAME']}/1": (None, offset)}
+        await store.commit(Commit(lane=1, token=OWNER, version=0, notes=LaneNotes(), positions=positions))
+        await RedisTaskStore(client, "seg").advance(f"{environment['SEGMENTER_TOPICS__CLICKS__NAME']}/1", offset)
+        if not alive:
+            await store.release(1, OWNER)
+
+    in_redis(environment, deed)
+
+
+async def delete_before(environment: Mapping[str, str], offset: int) -> None:
+    """Let retention take the first orders of partition 1."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=environment["SEGMENTER_KAFKA_BOOTSTRAP"])
+    await admin.start()
+    place = TopicPartition(environment["SEGMENTER_TOPICS__ORDERS__NAME"], 1)
+    await admin.delete_records({place: RecordsToDelete(before_offset=offset)})
+    await admin.close()
+
+
+def shown(out: str) -> dict[str, dict[str, Any]]:
+    return {position["source"]: position for position in json.loads(out)["positions"]}
+
+
+def test_what_cannot_be_right_is_shown_and_put_right(
+    on_topics: RunCommand, environment: dict[str, str], unique: Callable[[str], str]
+) -> None:
+    orders, clicks = f"{unique('orders')}/1", f"{unique('clicks')}/1"
+    read_up_to(environment, 3)
+    fine = on_topics("positions", "show", "--json")
+    asyncio.run(delete_before(environment, 7))
+
+    wrong = on_topics("positions", "show", "--json")
+    told = on_topics("positions", "show")
+    moved = on_topics("positions", "set", orders, "beginning", "--yes", "--json")
+    right = on_topics("positions", "show", "--json")
+
+    assert fine.code == 0
+    assert shown(fine.out)[orders] == {
+        "source": orders,
+        "stored": 3,
+        "log_start": 0,
+        "log_end": 10,
+        "unread": 7,
+        "fault": None,
+    }
+    assert shown(fine.out)[clicks]["stored"] == 3
+    assert shown(fine.out)[f"{unique('rekeyed')}/0"]["stored"] is None
+    assert (wrong.code, right.code) == (1, 0)
+    assert "4 unread events were deleted" in shown(wrong.out)[orders]["fault"]
+    assert f"segmenter positions set {orders} beginning" in told.out
+    assert json.loads(moved.out) == {"source": orders, "before": 3, "after": 7}
+
+
+def test_a_task_beyond_the_end_of_its_log_is_put_back_as_a_new_incarnation(
+    on_topics: RunCommand, environment: dict[str, str], unique: Callable[[str], str]
+) -> None:
+    read_up_to(environment, 10_000, alive=True)
+    clicks = f"{unique('clicks')}/1"
+
+    moved = on_topics("positions", "set", clicks, "beginning", "--yes")
+    again = on_topics("positions", "set", clicks, "end", "--yes")
+
+    assert moved.code == 0
+    assert f"{clicks} was read up to 10000; it is read on from 0" in moved.out
+    assert in_redis(environment, lambda client: RedisTaskStore(client, "seg").incarnation(clicks)) == 1
+    assert (again.code, "held by a worker that lives" in again.err) == (2, True)
+
+
+def test_what_a_live_worker_holds_is_left_alone(
+    on_topics: RunCommand, environment: dict[str, str], unique: Callable[[str], str]
+) -> None:
+    read_up_to(environment, 3, alive=True)
+
+    moved = on_topics("positions", "set", f"{unique('orders')}/1", "end", "--yes")
+    adopted = on_topics("positions", "adopt", "--yes")
+
+    assert (moved.code, adopted.code) == (2, 2)
+    assert "held by a worker that lives" in moved.err
+    assert in_redis(environment, lambda client: RedisLaneStore(client, "seg").state(1))[0] == OWNER
+
+
+def test_nobody_is_moved_without_being_asked(on_topics: RunCommand, unique: Callable[[str], str]) -> None:
+    ran = on_topics("positions", "set", f"{unique('orders')}/1", "end")
+
+    assert ran.code == 2
+    assert "--yes" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("source", "to", "says"),
+    [
+        ("orders", "end", "is no partition"),
+        ("mails/1", "end", "is not read"),
+        ("{orders}/77", "end", "there is no such partition"),
+        ("{orders}/1", "11", "holds offsets 0 to 10; found 11"),
+        ("{orders}/1", "middle", "expected beginning, end or an offset"),
+    ],
+)
+def test_what_cannot_be_set_is_refused(
+    on_topics: RunCommand, unique: Callable[[str], str], source: str, to: str, says: str
+) -> None:
+    ran = on_topics("positions", "set", source.format(orders=unique("orders")), to, "--yes")
+
+    assert ran.code == 2
+    assert says in ran.err
+
+
+def test_the_state_of_another_cluster_or_name_is_refused_until_it_is_adopted(
+    on_topics: RunCommand, environment: dict[str, str]
+) -> None:
+    def start() -> str:
+        settings = read_settings(None)
+        try:
+            in_redis(environment, lambda client: refuse_foreign_state(client, settings))
+        except ConfigurationError as error:
+            return str(error)
+        return ""
+
+    first, again = start(), start()
+    in_redis(environment, lambda client: RedisOrigin(client, "seg").adopt(StateOrigin("far-away", "other")))
+    refused = start()
+    shown_first = on_topics("positions", "show")
+    adopted = on_topics("positions", "adopt", "--yes", "--json")
+
+    assert (first, again) == ("", "")
+    assert "are of Kafka cluster far-away" in refused
+    assert "SEGMENTER_APP_ID=other" in refused
+    assert (shown_first.code, "far-away" in shown_first.out) == (1, True)
+    assert len(json.loads(adopted.out)["faults_before"]) == 2
+    assert start() == ""
+
+
+def test_another_partition_count_is_refused_with_the_one_that_is_stored(
+    on_topics: RunCommand, environment: dict[str, str]
+) -> None:
+    async def deed(client: Any) -> None:
+        await RedisLaneStore(client, "seg").acquire(0, OWNER, 7)
+        await refuse_foreign_state(client, _settings_of(environment))
+
+    with pytest.raises(ConfigurationError, match="SEGMENTER_PARTITIONS=7"):
+        in_redis(environment, deed)
+
+
+def _settings_of(environment: Mapping[str, str]) -> Settings:
+    return Settings.model_validate({"kafka_bootstrap": environment["SEGMENTER_KAFKA_BOOTSTRAP"], "partitions": 2})
