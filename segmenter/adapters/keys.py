@@ -16,7 +16,7 @@ or 1 MiB; whatever grows with the number of customers is cut into buckets, slice
 | `{0}:boundary`, `{0}:tasks` | hash | the boundary in force; position of each repartition task |
 
 A family is an index of its slices, `<family>`, the highest page of each slice, `<family>:pages`, and the pages
-themselves, `<family>:<slice>:<page>`. `{t}:nothing` never exists (see `lua/token.lua`).
+themselves, `<family>:<slice>:<page>`. `{t}:nothing` never exists (see `lua/token.lua` and `redis_scripts`).
 """
 
 from zlib import crc32
@@ -71,6 +71,11 @@ def boundary_key(namespace: str) -> str:
 def tasks_key(namespace: str) -> str:
     """Return the key of the positions of all repartition tasks."""
     return f"{{{namespace}:0}}:tasks"
+
+
+def nothing_beside(key: str) -> str:
+    """Return the key that never exists, in the slot of this one."""
+    return f"{key[: key.index('}') + 1]}:nothing"
 
 
 def halved_bucket(buckets: int) -> int:

@@ -1,16 +1,14 @@
 """The positions of repartition tasks in Redis."""
 
-from redis.asyncio import Redis
-
 from segmenter.adapters.keys import tasks_key
-from segmenter.adapters.redis_client import ask
+from segmenter.adapters.redis_client import Client, ask
 from segmenter.ports import Source
 
 
 class RedisTaskStore:
     """TaskStore over redis.asyncio. A position that is lost or old only makes a task forward again."""
 
-    def __init__(self, client: Redis, namespace: str) -> None:
+    def __init__(self, client: Client, namespace: str) -> None:
         self._client = client
         self._key = tasks_key(namespace)
 

@@ -8,8 +8,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
-from redis.asyncio import Redis
-
 from segmenter.adapters.codec import JsonDecoder
 from segmenter.adapters.home import homes_among
 from segmenter.adapters.kafka_forward import KafkaForwarder
@@ -17,7 +15,7 @@ from segmenter.adapters.kafka_log import KafkaOutputLog
 from segmenter.adapters.kafka_topics import check, count_faults
 from segmenter.adapters.records import JsonEncoder
 from segmenter.adapters.redis_board import RedisBoard
-from segmenter.adapters.redis_client import check_server, connect
+from segmenter.adapters.redis_client import Client, check_server, connect
 from segmenter.adapters.redis_lanes import RedisLaneStore
 from segmenter.adapters.redis_tasks import RedisTaskStore
 from segmenter.domain.instants import Instant
@@ -153,7 +151,7 @@ async def _engine(settings: Settings, circumstances: Circumstances) -> AsyncIter
         )
 
 
-async def _refuse_unfit(client: Redis, settings: Settings) -> None:
+async def _refuse_unfit(client: Client, settings: Settings) -> None:
     """Raise for a Redis that cannot keep lanes, or cannot be reached."""
     try:
         faults = await check_server(client)
@@ -183,7 +181,7 @@ async def _refuse_forgetful_brokers(settings: Settings) -> None:
 
 
 async def _workshop(
-    settings: Settings, circumstances: Circumstances, client: Redis, output: KafkaOutputLog
+    settings: Settings, circumstances: Circumstances, client: Client, output: KafkaOutputLog
 ) -> Workshop:
     terms = terms_of(settings, circumstances.rulebook)
     sources = KafkaSourceLog(settings.kafka_bootstrap)
@@ -204,7 +202,7 @@ async def _workshop(
     )
 
 
-def _stage(settings: Settings, circumstances: Circumstances, client: Redis, forwarder: KafkaForwarder) -> Stage:
+def _stage(settings: Settings, circumstances: Circumstances, client: Client, forwarder: KafkaForwarder) -> Stage:
     return Stage(
         terms=terms_of(settings, circumstances.rulebook),
         decoder=JsonDecoder(codec_settings_of(settings)),
