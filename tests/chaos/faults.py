@@ -200,7 +200,7 @@ EVERYWHERE = [
     Fault("Redis loses power", lose_power, rewinds=True),
     Fault("Redis restored", restore, rewinds=True),
 ]
-STATIC = [Fault("kill -9, static id", kill_named_worker), Fault("rolling restart", restart_in_turn)]
+STATIC = [Fault("kill -9 static", kill_named_worker), Fault("rolling restart", restart_in_turn)]
 BY_TOPOLOGY = {
     Topology.SENTINEL: [
         Fault("primary cut off", cut_primary, rewinds=True),

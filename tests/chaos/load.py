@@ -9,7 +9,7 @@ from tests.integration.busy_shop import busy_shop, sell
 from tests.integration.workload import Shop, at_of
 from tests.oracle.jsonl import JsonEvent
 
-CUSTOMERS_A_SECOND = 50
+CUSTOMERS = 1_000
 VISITORS_A_SECOND = 20
 
 
@@ -19,7 +19,7 @@ def events_of(seed: int, start: Instant, seconds: float) -> tuple[list[JsonEvent
     Who clicks does not buy: topics are read side by side, and after a pause a click may be read before an older
     order. What is said then is corrected at once, and the oracle does not say it.
     """
-    bought = busy_shop(int(CUSTOMERS_A_SECOND * seconds), start, seconds, seed)
+    bought = busy_shop(CUSTOMERS, start, seconds, seed)
     rng = random.Random(seed)
     clicks = [_click(f"v-{seed}-{number}", start, seconds, rng) for number in range(int(VISITORS_A_SECOND * seconds))]
     last = at_of(bought[-1])

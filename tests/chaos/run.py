@@ -63,6 +63,8 @@ class Outcome:
     plan: Plan
     events: int
     changes: int
+    corrections: int
+    """Sets of cause `recovery`: what Redis had forgotten came to another end."""
     struck: tuple[Struck, ...]
     fault: str
     lasted_s: float
@@ -101,6 +103,7 @@ async def play(servers: Servers, plan: Plan, directory: Path) -> Outcome:
         plan=plan,
         events=events,
         changes=0 if heard is None else len(heard.records[Output.CHANGES]),
+        corrections=0 if heard is None else sum(told["cause"]["kind"] == "recovery" for told in heard.changes),
         struck=struck,
         fault=fault,
         lasted_s=time.monotonic() - started,
