@@ -19,7 +19,7 @@ read as a consumer with default settings does and held to the oracle. `exact`: n
 and the end is equal. After each fault stand the seconds until every lane had published a change again; `load` is the
 load average of the machine meanwhile, `static` are workers with names of their own in the group.
 
-| seed | topology | commit | workers | load | events | changes (recovery) | faults, with seconds to recover | verdict |
+| seed | topology | commit | workers | load | events | changes (recovery) | faults, and seconds to recover | verdict |
 |---|---|---|---|---|---|---|---|---|
 """
 
