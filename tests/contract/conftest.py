@@ -39,7 +39,10 @@ def sentinel_server() -> Iterator[RedisWithSentinel]:
         yield servers
 
 
-@pytest.fixture(params=["memory", "redis", "valkey", "sentinel", "cluster"])
+_SEVERAL = [pytest.param(name, marks=pytest.mark.slow) for name in ("sentinel", "cluster")]
+
+
+@pytest.fixture(params=["memory", "redis", "valkey", *_SEVERAL])
 async def stores(request: pytest.FixtureRequest) -> AsyncIterator[Stores]:
     """Empty stores of one adapter."""
     if request.param == "memory":
