@@ -1,15 +1,18 @@
 """The table of all runs in `benchmarks/chaos.md`: a row is appended a run, and what it has is not run again."""
 
+import re
 import statistics
 import subprocess
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tests.chaos.plan import Plan
 from tests.chaos.run import Outcome
 
 PAGE = Path(__file__).parents[2] / "benchmarks" / "chaos.md"
+_CELLS = 9
+_STRUCK = re.compile(r"(\S[^,]*?) (\d+\.\d)(?:, |$)")
 _HEAD = """# Chaos
 
 Each row is a run of `make chaos` on real servers: three Kafka brokers, and Redis as a primary with a replica and
@@ -30,12 +33,9 @@ class Report:
     def __init__(self, *, write: bool) -> None:
         self._write = write
         self._commit = _commit()
-        self._outcomes: list[Outcome] = []
-
-    @property
-    def failed(self) -> bool:
+        self._rows: list[str] = []
+        self.failed = False
         """Whether any run of this process broke a promise."""
-        return any(outcome.fault for outcome in self._outcomes)
 
     def has(self, plan: Plan) -> bool:
         """Tell whether the table has this run, of this commit."""
@@ -48,6 +48,8 @@ class Report:
     def add(self, outcome: Outcome) -> None:
         """Print a run, and append it to the table."""
         row = self._row(outcome)
+        self._rows.append(row)
+        self.failed = self.failed or bool(outcome.fault)
         print(f"{row} {outcome.lasted_s:.0f} s", flush=True)
         if outcome.fault:
             print(outcome.fault[:3_000], flush=True)
@@ -58,18 +60,14 @@ class Report:
                 page.write(f"{row}\n")
 
     def summary(self) -> str:
-        """Return p50 and p95 of recovery by fault, of the runs of this process."""
-        seconds: dict[str, list[float]] = defaultdict(list)
-        for outcome in self._outcomes:
-            for struck in outcome.struck:
-                seconds[struck.name].append(struck.recovery_s)
+        """Return p50 and p95 of recovery by fault, of all runs in the table; dry, of this process."""
+        rows = PAGE.read_text().splitlines() if self._write and PAGE.exists() else self._rows
         lines = [f"{'fault':<28} {'runs':>5} {'p50 s':>7} {'p95 s':>7}"]
-        lines += [
-            f"{n:<28} {len(s):>5} {quantile(s, 0.5):>7.1f} {quantile(s, 0.95):>7.1f}"
-            for n, s in sorted(seconds.items())
-        ]
-        exact = sum(not outcome.fault for outcome in self._outcomes)
-        return "\n".join([*lines, f"{exact} of {len(self._outcomes)} runs exact"])
+        for name, taken in sorted(seconds_by_fault(rows).items()):
+            p50, p95 = quantile(taken, 0.5), quantile(taken, 0.95)
+            lines.append(f"{name:<28} {len(taken):>5} {p50:>7.1f} {p95:>7.1f}")
+        verdicts = [row.split(" | ")[-1] for row in rows if row.startswith("| ") and not row.startswith("| seed")]
+        return "\n".join([*lines, f"{verdicts.count('exact |')} of {len(verdicts)} runs exact"])
 
     def _row(self, outcome: Outcome) -> str:
         plan = outcome.plan
@@ -77,7 +75,6 @@ class Report:
             fault.name for fault in plan.faults
         )
         verdict = f"BROKEN: {outcome.fault.splitlines()[0][:100]}".replace("|", "/") if outcome.fault else "exact"
-        self._outcomes.append(outcome)
         cells = (
             plan.seed,
             plan.topology,
@@ -90,6 +87,17 @@ class Report:
             verdict,
         )
         return "| " + " | ".join(map(str, cells)) + " |"
+
+
+def seconds_by_fault(rows: Iterable[str]) -> dict[str, list[float]]:
+    """Return the seconds to recover that rows of the table tell, by fault."""
+    seconds: dict[str, list[float]] = defaultdict(list)
+    for row in rows:
+        cells = row.split(" | ")
+        if len(cells) == _CELLS:
+            for name, taken in _STRUCK.findall(cells[-2]):
+                seconds[name].append(float(taken))
+    return seconds
 
 
 def quantile(values: Sequence[float], share: float) -> float:

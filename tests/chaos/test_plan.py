@@ -3,6 +3,7 @@ import pytest
 from tests.chaos.faults import BY_TOPOLOGY, EVERYWHERE, STATIC
 from tests.chaos.plan import plan_of
 from tests.chaos.recovery import longest_pause_s, recovery_s
+from tests.chaos.report import seconds_by_fault
 from tests.chaos.servers import Topology
 
 
@@ -26,3 +27,15 @@ def test_recovery_ends_with_the_last_lane_that_speaks_again() -> None:
 
 def test_a_lane_that_stays_silent_has_not_recovered() -> None:
     assert recovery_s({0: [1.0, 2.0, 3.0]}, 2.5, 20.0) == pytest.approx(17.5)
+
+
+def test_the_table_tells_how_long_each_fault_took() -> None:
+    row = (
+        "| 7 | cluster | abc | static | 3 | 10 | 9 (0) | kill -9 static 8.6, scale 1-4-2 12.0, kill -9 3.1 | exact |"
+    )
+
+    assert seconds_by_fault(["| seed | x |", row]) == {
+        "kill -9 static": [8.6],
+        "scale 1-4-2": [12.0],
+        "kill -9": [3.1],
+    }
