@@ -1,6 +1,8 @@
 import pytest
+from redis.asyncio.connection import SSLConnection
 
 from segmenter.adapters.redis_address import RedisKind, address_of
+from segmenter.adapters.redis_client import connect
 
 
 def test_a_service_is_found_by_its_sentinels() -> None:
@@ -37,3 +39,31 @@ def test_a_cluster_is_found_by_some_of_its_nodes() -> None:
 def test_what_names_nothing_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         address_of(url)
+
+
+async def test_credentials_and_tls_reach_the_servers_behind_sentinels() -> None:
+    client = connect("rediss+sentinel://u:p%40@a:1,b:2/shop/2?ssl_cert_reqs=none&sentinel_password=s")
+    pool = client.connection_pool
+
+    assert {name: pool.connection_kwargs[name] for name in ("username", "password", "db")} == {
+        "username": "u",
+        "password": "p@",
+        "db": 2,
+    }
+    assert issubclass(pool.connection_class, SSLConnection)
+    for sentinel in pool.sentinel_manager.sentinels:
+        kwargs = sentinel.connection_pool.connection_kwargs
+        assert (kwargs["password"], kwargs["username"]) == ("s", None)
+        assert issubclass(sentinel.connection_pool.connection_class, SSLConnection)
+    await client.aclose()
+
+
+async def test_credentials_and_tls_reach_the_nodes_of_a_cluster() -> None:
+    client = connect("rediss+cluster://u:p%40@a:1,b:2")
+    nodes = list(client.nodes_manager.startup_nodes.values())
+
+    assert [(node.host, node.port) for node in nodes] == [("a", 1), ("b", 2)]
+    for node in nodes:
+        assert (node.connection_kwargs["username"], node.connection_kwargs["password"]) == ("u", "p@")
+        assert issubclass(node.connection_class, SSLConnection)
+    await client.aclose()
