@@ -3,12 +3,15 @@
 
 PYTHON ?= python3
 ARGS ?=
+RUNS ?= 1
+FIRST ?= 0
+TOPOLOGY ?= both
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast check fuzz bench schemas lock clean
+.PHONY: help setup demo test test-fast check fuzz bench chaos schemas lock clean
 
 help:  ## List the commands.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -37,6 +40,9 @@ fuzz: setup  ## Send hostile input to the decoder, the path and the scripts: mak
 
 bench: setup  ## Measure throughput, latency and memory on a real Kafka and Redis.
 	$(BIN)/python -m benchmarks $(ARGS)
+
+chaos: setup  ## Break real servers under load: make chaos RUNS=5 FIRST=0 TOPOLOGY=sentinel|cluster|both
+	$(BIN)/python -m tests.chaos --runs $(RUNS) --first $(FIRST) --topology $(TOPOLOGY) $(ARGS)
 
 schemas: setup  ## Write schemas/ anew from the types.
 	$(BIN)/segmenter schemas write

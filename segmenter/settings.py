@@ -127,7 +127,7 @@ class Settings(_Section):
     )
     redis_url: RedisUrl = Field(
         default=SecretStr("redis://127.0.0.1:6379/0"),
-        description="Where Redis is; user and password in it are never shown.",
+        description="Where Redis is, in one of the forms below; user and password in it are never shown.",
     )
     namespace: Namespace = Field(default="seg", description="Begins every key in Redis, as in `{seg:3}`.")
     app_id: GroupName = Field(

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, TypeAlias, get_args
-from urllib.parse import urlsplit
 
 from annotated_types import Ge, Le
 from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, SecretStr
 from pydantic.fields import FieldInfo
 
+from segmenter.adapters.redis_address import address_of
 from segmenter.domain.instants import MICROSECOND, instant_of, rfc3339, span_of, span_text
 
 Name: TypeAlias = tuple[str, ...]
@@ -96,11 +96,7 @@ def _addresses(value: str) -> str:
 
 
 def _redis_url(value: SecretStr) -> SecretStr:
-    parts = urlsplit(value.get_secret_value())
-    is_network = parts.scheme in {"redis", "rediss"} and parts.hostname and (parts.port or 6379)
-    is_socket = parts.scheme == "unix" and parts.path
-    if not is_network and not is_socket:
-        raise ValueError("not a Redis URL")
+    address_of(value.get_secret_value())
     return value
 
 
@@ -146,7 +142,7 @@ Addresses: TypeAlias = Annotated[
 RedisUrl: TypeAlias = Annotated[
     SecretStr,
     AfterValidator(_redis_url),
-    Expected("redis://, rediss:// or unix:// with an address", "redis://127.0.0.1:6379/0"),
+    Expected("redis://, redis+sentinel:// or redis+cluster:// with an address", "redis://127.0.0.1:6379/0"),
 ]
 TopicName: TypeAlias = Annotated[
     str,

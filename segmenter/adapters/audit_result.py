@@ -2,10 +2,8 @@
 
 from dataclasses import asdict, dataclass
 
-from redis.asyncio import Redis
-
 from segmenter.adapters.keys import audit_key
-from segmenter.adapters.redis_client import ask
+from segmenter.adapters.redis_client import Client, ask
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,13 +17,13 @@ class AuditResult:
     lanes_not_counted: int
 
 
-async def keep_result(client: Redis, namespace: str, result: AuditResult) -> None:
+async def keep_result(client: Client, namespace: str, result: AuditResult) -> None:
     """Put a result in place of the one before."""
     parts = [str(part) for pair in asdict(result).items() for part in pair]
     await ask(client, "HSET", audit_key(namespace), *parts)
 
 
-async def last_result(client: Redis, namespace: str) -> AuditResult | None:
+async def last_result(client: Client, namespace: str) -> AuditResult | None:
     """Return the last result; None: there was no audit yet."""
     fields: dict[bytes, bytes] = await ask(client, "HGETALL", audit_key(namespace))
     return AuditResult(**{name.decode(): int(number) for name, number in fields.items()}) if fields else None

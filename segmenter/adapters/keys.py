@@ -20,7 +20,7 @@ or 1 MiB; whatever grows with the number of customers is cut into buckets, slice
 | `{0}:sources:<topic>` | sorted set | hours of the last four weeks in which it spoke |
 
 A family is an index of its slices, `<family>`, the highest page of each slice, `<family>:pages`, and the pages
-themselves, `<family>:<slice>:<page>`. `{t}:nothing` never exists (see `lua/token.lua`).
+themselves, `<family>:<slice>:<page>`. `{t}:nothing` never exists (see `lua/token.lua` and `redis_scripts`).
 """
 
 from zlib import crc32
@@ -90,6 +90,11 @@ def sources_key(namespace: str) -> str:
 def origin_key(namespace: str) -> str:
     """Return the key of where the positions come from."""
     return f"{{{namespace}:0}}:origin"
+
+
+def nothing_beside(key: str) -> str:
+    """Return the key that never exists, in the slot of this one."""
+    return f"{key[: key.index('}') + 1]}:nothing"
 
 
 def halved_bucket(buckets: int) -> int:

@@ -12,12 +12,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from redis.asyncio import Redis
-
 from segmenter.adapters import profile_codec
 from segmenter.adapters.keys import LEAST_BUCKETS, LaneKeys, bucket_of_customer, held_slice, rank_slice
 from segmenter.adapters.lane_limits import queued_at, ranked_by
 from segmenter.adapters.redis_board import RedisBoard
+from segmenter.adapters.redis_client import Client
 from segmenter.adapters.redis_pairs import MOST_A_CALL, Pair, pairs_between
 from segmenter.adapters.redis_scripts import STANDING, STATE
 from segmenter.domain.instants import DAY, Instant
@@ -90,7 +89,7 @@ class Counters:
 class RedisAudit:
     """Looks at lanes without touching them."""
 
-    def __init__(self, client: Redis, namespace: str, partitions: int) -> None:
+    def __init__(self, client: Client, namespace: str, partitions: int) -> None:
         self._client = client
         self._board = RedisBoard(client, namespace, partitions)
         self._keys = [LaneKeys(namespace, lane) for lane in range(partitions)]

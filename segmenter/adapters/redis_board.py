@@ -2,12 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from struct import Struct
-from typing import Any
-
-from redis.asyncio import Redis
 
 from segmenter.adapters.keys import LaneKeys, boundary_key, rank_slice
-from segmenter.adapters.redis_client import ask, retried
+from segmenter.adapters.redis_client import Client, ask, ask_all
 from segmenter.adapters.redis_commit import LOW_BITS
 from segmenter.adapters.redis_scripts import PARTS, PUBLISH
 from segmenter.adapters.redis_state import Fields, pack_boundary, unpack_boundary
@@ -20,25 +17,19 @@ _COUNT = Struct("<ddd")
 class RedisBoard:
     """GlobalBoard over redis.asyncio. A lane's numbers are of one moment, those of several lanes are not."""
 
-    def __init__(self, client: Redis, namespace: str, partitions: int) -> None:
+    def __init__(self, client: Client, namespace: str, partitions: int) -> None:
         self._client = client
         self._namespace = namespace
         self._keys = [LaneKeys(namespace, lane) for lane in range(partitions)]
 
     async def summaries(self) -> list[LaneSummary]:
-        """Return a summary of every lane, in one round trip."""
-
-        async def read() -> list[Any]:
-            async with self._client.pipeline(transaction=False) as pipeline:
-                for keys in self._keys:
-                    pipeline.hmget(keys.lane, ["live", "rank_version", "watermark"])
-                return await pipeline.execute()
-
+        """Return a summary of every lane, in one round trip to each server."""
+        reading = [("HMGET", keys.lane, "live", "rank_version", "watermark") for keys in self._keys]
         return [
             LaneSummary(
                 lane=lane, is_live=live == b"1", rank_version=int(rank_version or 0), watermark=int(watermark or 0)
             )
-            for lane, (live, rank_version, watermark) in enumerate(await retried(self._client, read))
+            for lane, (live, rank_version, watermark) in enumerate(await ask_all(self._client, reading))
         ]
 
     async def coarse(self, lane: int) -> Mapping[int, Range]:
@@ -48,15 +39,9 @@ class RedisBoard:
 
     async def fine(self, lane: int, coarse: Sequence[int]) -> Mapping[int, Range]:
         """Return the lane's ranking by bucket, inside these factors of two."""
-
-        async def read() -> list[Any]:
-            async with self._client.pipeline(transaction=False) as pipeline:
-                for factor in coarse:
-                    pipeline.hgetall(f"{self._keys[lane].fine}{factor}")
-                return await pipeline.execute()
-
         ranges: dict[int, Range] = {}
-        for fields in await retried(self._client, read):
+        reading = [("HGETALL", f"{self._keys[lane].fine}{factor}") for factor in coarse]
+        for fields in await ask_all(self._client, reading):
             ranges.update(_ranges(fields))
         return ranges
 

@@ -4,6 +4,7 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from redis import exceptions
@@ -12,7 +13,8 @@ from redis.asyncio import Redis
 from segmenter.adapters.findings import Finding, fault, ok, warning
 from segmenter.adapters.keys import LaneKeys
 from segmenter.adapters.lane_limits import HEARTBEAT_VALID
-from segmenter.adapters.redis_client import ask, call, check_server, retried
+from segmenter.adapters.redis_client import Client, call, check_server, retried
+from segmenter.adapters.redis_sources import RedisTime
 from segmenter.adapters.redis_state import unpack_token
 from segmenter.domain.instants import SECOND
 
@@ -27,9 +29,10 @@ _STATE = "a restart of Redis would take every profile with it"
 Info = Mapping[str, Any]
 
 
-async def check_redis(client: Redis, namespace: str, partitions: int) -> list[Finding]:
+async def check_redis(client: Client, namespace: str, partitions: int) -> list[Finding]:
     """Return what there is to say of server and lanes. Raises TransientError when it does not answer."""
-    server: Info = await retried(client, client.info)
+    infos = await _infos(client)
+    server = infos[0]
     unfit = await check_server(client)
     findings = [
         fault("redis server", sentence, "change its configuration, or use another server") for sentence in unfit
@@ -39,12 +42,20 @@ async def check_redis(client: Redis, namespace: str, partitions: int) -> list[Fi
         findings.append(ok("redis server", f"version {version}, maxmemory-policy noeviction"))
     return [
         *findings,
-        *_role(server),
-        _memory(server),
-        await _persistence(client, server),
-        await _clock(client),
+        *(finding for info in infos for finding in _role(info)),
+        *map(_memory, infos),
+        *[await _persistence(client, info) for info in infos],
+        await _clock(client, namespace),
         *_lanes(await _owners(client, namespace, partitions), partitions),
     ]
+
+
+async def _infos(client: Client) -> list[Info]:
+    """Return what INFO tells of the server, or of every primary of a cluster."""
+    if isinstance(client, Redis):
+        return [await retried(client, client.info)]
+    await retried(client, client.initialize)
+    return [await retried(client, partial(client.info, target_nodes=node)) for node in client.get_primaries()]
 
 
 def _role(server: Info) -> list[Finding]:
@@ -64,7 +75,7 @@ def _memory(server: Info) -> Finding:
     return warning("redis memory", found, "raise maxmemory: a full Redis stops the intake of all lanes")
 
 
-async def _persistence(client: Redis, server: Info) -> Finding:
+async def _persistence(client: Client, server: Info) -> Finding:
     """Look at AOF and snapshots; a managed service may hide how snapshots are scheduled."""
     subject = "redis persistence"
     if int(server.get("aof_enabled", 0)):
@@ -86,12 +97,12 @@ async def _persistence(client: Redis, server: Info) -> Finding:
     return warning(subject, f"neither append-only file nor snapshots: {_STATE}", advice)
 
 
-async def _clock(client: Redis) -> Finding:
+async def _clock(client: Client, namespace: str) -> Finding:
     """Compare this machine's clock with the server's, as of the middle of the round trip."""
     before = time.time()
-    seconds, microseconds = await ask(client, "TIME")
+    there = await RedisTime(client, namespace).now()
     after = time.time()
-    offset_s = int(seconds) + int(microseconds) / 1e6 - (before + after) / 2
+    offset_s = there / SECOND - (before + after) / 2
     doubt_s = (after - before) / 2
     found = f"{abs(offset_s):.3f} s apart (± {doubt_s:.3f} s)"
     if abs(offset_s) - doubt_s > CLOCK_FAULT_S:
@@ -113,7 +124,7 @@ class _Owned:
     behind_s: float
 
 
-async def _owners(client: Redis, namespace: str, partitions: int) -> list[_Owned]:
+async def _owners(client: Client, namespace: str, partitions: int) -> list[_Owned]:
     fields = ["token", "heartbeat", "partitions", "live", "watermark"]
 
     async def read() -> list[Any]:
@@ -122,7 +133,7 @@ async def _owners(client: Redis, namespace: str, partitions: int) -> list[_Owned
                 pipeline.hmget(LaneKeys(namespace, lane).lane, fields)
             return await pipeline.execute()
 
-    now, owned = int((await ask(client, "TIME"))[0]), []
+    now, owned = await RedisTime(client, namespace).now() // SECOND, []
     for lane, (token, heartbeat, count, live, watermark) in enumerate(await retried(client, read)):
         if count is None:
             continue

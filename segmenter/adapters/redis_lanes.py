@@ -10,8 +10,6 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from redis.asyncio import Redis
-
 from segmenter.adapters import profile_codec
 from segmenter.adapters.keys import (
     HELD_SLICES,
@@ -22,7 +20,7 @@ from segmenter.adapters.keys import (
     rank_slice,
 )
 from segmenter.adapters.lane_limits import HEARTBEAT_VALID
-from segmenter.adapters.redis_client import FullError, ask, check_server, retried
+from segmenter.adapters.redis_client import Client, FullError, Part, ask, ask_all, check_server
 from segmenter.adapters.redis_commit import commit_args, commit_keys
 from segmenter.adapters.redis_outbox import unpack_page
 from segmenter.adapters.redis_pairs import pairs_between
@@ -58,7 +56,7 @@ PAGES_READ_A_CALL = 8
 class RedisLaneStore:
     """LaneStore over redis.asyncio; `client` comes from `redis_client.connect`."""
 
-    def __init__(self, client: Redis, namespace: str) -> None:
+    def __init__(self, client: Client, namespace: str) -> None:
         self._client = client
         self._namespace = namespace
         self._keys_by_lane: dict[int, LaneKeys] = {}
@@ -108,7 +106,7 @@ class RedisLaneStore:
         keys = self._keys(lane)
         small = [keys.lane, keys.positions, keys.taken, keys.markers, keys.sizes]
         reply = await STATE.run(self._client, small, [])
-        fields, *mappings = [dict(zip(flat[0::2], flat[1::2], strict=True)) for flat in reply]
+        fields, *mappings = [dict(zip(flat[0::2], flat[1::2], strict=True)) for flat in reply[: len(small)]]
         self._buckets_by_lane[lane] = int(fields.get(b"buckets", LEAST_BUCKETS))
         return unpack_token(fields.get(b"token")), unpack_state(lane, fields, mappings)
 
@@ -138,15 +136,11 @@ class RedisLaneStore:
         return packed
 
     async def _read_buckets(self, keys: LaneKeys, names_by_bucket: Mapping[int, list[bytes]]) -> list[Any]:
-        async def read() -> list[Any]:
-            async with self._client.pipeline(transaction=False) as pipeline:
-                for bucket, names in names_by_bucket.items():
-                    pipeline.hmget(f"{keys.profiles}{bucket}", names)
-                # Read last: what is still true now was true for all reads before.
-                pipeline.hget(keys.lane, "buckets")
-                return await pipeline.execute()
-
-        return await retried(self._client, read)
+        reading: list[Sequence[Part]] = [
+            ("HMGET", f"{keys.profiles}{bucket}", *names) for bucket, names in names_by_bucket.items()
+        ]
+        # Read last: what is still true now was true for all reads before.
+        return await ask_all(self._client, [*reading, ("HGET", keys.lane, "buckets")])
 
     async def commit(self, commit: Commit) -> Stored | Refused:
         """Store all of it or nothing."""

@@ -2,10 +2,8 @@
 
 from dataclasses import dataclass
 
-from redis.asyncio import Redis
-
 from segmenter.adapters.keys import origin_key
-from segmenter.adapters.redis_client import ask
+from segmenter.adapters.redis_client import Client, ask
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +17,7 @@ class StateOrigin:
 class RedisOrigin:
     """Written by the first worker, compared by every other."""
 
-    def __init__(self, client: Redis, namespace: str) -> None:
+    def __init__(self, client: Client, namespace: str) -> None:
         self._client = client
         self._key = origin_key(namespace)
 

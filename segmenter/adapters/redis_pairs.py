@@ -6,8 +6,7 @@ from itertools import groupby, takewhile
 from operator import itemgetter
 from typing import Any
 
-from redis.asyncio import Redis
-
+from segmenter.adapters.redis_client import Client
 from segmenter.adapters.redis_scripts import BETWEEN
 
 # A reply of this many takes Redis about 3 ms.
@@ -17,7 +16,7 @@ Pair = tuple[int, bytes]
 
 
 async def pairs_between(
-    client: Redis, family: str, slices: tuple[int, int], highest: int, after: Pair | None, limit: int
+    client: Client, family: str, slices: tuple[int, int], highest: int, after: Pair | None, limit: int
 ) -> list[Pair]:
     """Return at most `limit` pairs of the slices with a score up to `highest` that are greater than `after`.
 

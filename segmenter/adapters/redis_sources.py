@@ -2,12 +2,10 @@
 
 from collections.abc import Mapping
 
-from redis.asyncio import Redis
-
 from segmenter.adapters.keys import sources_key
 from segmenter.adapters.memory_sources import REMEMBERED_HOURS
-from segmenter.adapters.redis_client import ask
-from segmenter.adapters.redis_scripts import HEAR, RESUME
+from segmenter.adapters.redis_client import Client
+from segmenter.adapters.redis_scripts import CLOCK, HEAR, RESUME
 from segmenter.domain.instants import BEGINNING, HOUR, SECOND, Instant
 from segmenter.ports import Heard, SourceRecord
 
@@ -15,7 +13,7 @@ from segmenter.ports import Heard, SourceRecord
 class RedisSourceBoard:
     """SourceBoard over redis.asyncio. What is lost with the last second of Redis is heard again with its events."""
 
-    def __init__(self, client: Redis, namespace: str) -> None:
+    def __init__(self, client: Client, namespace: str) -> None:
         self._client = client
         self._key = sources_key(namespace)
 
@@ -39,14 +37,15 @@ class RedisSourceBoard:
 
 
 class RedisTime:
-    """The clock of the Redis server."""
+    """The clock of the Redis server that keeps lane 0: a cluster has one a node, which NTP keeps together."""
 
-    def __init__(self, client: Redis) -> None:
+    def __init__(self, client: Client, namespace: str) -> None:
         self._client = client
+        self._key = sources_key(namespace)
 
     async def now(self) -> Instant:
         """Return the instant it is there."""
-        seconds, micros = await ask(self._client, "TIME")
+        seconds, micros = await CLOCK.run(self._client, [self._key], [])
         return int(seconds) * SECOND + int(micros)
 
 

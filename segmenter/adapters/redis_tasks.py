@@ -2,10 +2,8 @@
 
 from collections.abc import Mapping
 
-from redis.asyncio import Redis
-
 from segmenter.adapters.keys import tasks_key
-from segmenter.adapters.redis_client import ask
+from segmenter.adapters.redis_client import Client, ask
 from segmenter.ports import Source
 
 # No topic's name holds it.
@@ -15,7 +13,7 @@ _INCARNATION = "@"
 class RedisTaskStore:
     """TaskStore over redis.asyncio. A position that is lost or old only makes a task forward again."""
 
-    def __init__(self, client: Redis, namespace: str) -> None:
+    def __init__(self, client: Client, namespace: str) -> None:
         self._client = client
         self._key = tasks_key(namespace)
 

@@ -39,6 +39,8 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc] 
 
     Worker = _DaemonThread
     consumer: "BatchConsumer"
+    has_begun = False
+    """Whether the brokers have answered, so that there is something to read through."""
 
     async def poll(self, expected: Mapping[Place, int], wait_s: float) -> Gathered:
         """See SourceReader.poll."""
@@ -77,6 +79,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc] 
         await super().on_start()
         binding = self.consumer.binding
         self._reader = SourceReader(self._consumer, binding.clock, binding.settings.max_partition_records)
+        self.has_begun = True
 
     def close(self) -> None:
         """Do nothing: Faust would close the client from another loop, and `on_thread_stop` closes it properly."""

@@ -26,6 +26,8 @@ class Watchdog:
     async def look(self) -> None:
         """Look once. Raises TransientError where reading cannot go on."""
         consumer = self._consumer
+        if not consumer.reader_thread.has_begun:
+            return
         await consumer.reader_thread.refuse_errors()
         self._free_untaken()
         if not consumer.flow_active:

@@ -3,9 +3,8 @@
 import asyncio
 import logging
 
-from redis.asyncio import Redis
-
 from segmenter.adapters.audit_result import last_result
+from segmenter.adapters.redis_client import Client
 from segmenter.errors import TransientError
 from segmenter.observability import Metrics
 
@@ -14,7 +13,7 @@ LOOK_EVERY_S = 15.0
 log = logging.getLogger(__name__)
 
 
-async def watch_audit(client: Redis, namespace: str, metrics: Metrics, every_s: float = LOOK_EVERY_S) -> None:
+async def watch_audit(client: Client, namespace: str, metrics: Metrics, every_s: float = LOOK_EVERY_S) -> None:
     """Look for a new result until cancelled; what was shown last stays while Redis is away."""
     while True:
         try:

@@ -1,7 +1,6 @@
 """State that is not of this Kafka, this application or this partition count is refused, with the way out."""
 
-from redis.asyncio import Redis
-
+from segmenter.adapters.redis_client import Client
 from segmenter.adapters.redis_lanes import RedisLaneStore
 from segmenter.adapters.redis_origin import RedisOrigin, StateOrigin
 from segmenter.errors import ConfigurationError
@@ -9,7 +8,7 @@ from segmenter.settings import Settings
 from segmenter.stream.source_log import KafkaSourceLog
 
 
-async def refuse_foreign_state(client: Redis, settings: Settings) -> None:
+async def refuse_foreign_state(client: Client, settings: Settings) -> None:
     """Raise ConfigurationError for stored lanes that are not ours; the first worker's are."""
     faults = await partition_faults(client, settings)
     if not faults:
@@ -24,7 +23,7 @@ async def origin_of(settings: Settings) -> StateOrigin:
     return StateOrigin(await KafkaSourceLog(settings.kafka_bootstrap).cluster_id(), settings.app_id)
 
 
-async def partition_faults(client: Redis, settings: Settings) -> list[str]:
+async def partition_faults(client: Client, settings: Settings) -> list[str]:
     """Return what is wrong with the number of lanes."""
     _, first = await RedisLaneStore(client, settings.namespace).state(0)
     if first.partitions in (0, settings.partitions):

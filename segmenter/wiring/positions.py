@@ -6,9 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from redis.asyncio import Redis
-
-from segmenter.adapters.redis_client import connect
+from segmenter.adapters.redis_client import Client, connect
 from segmenter.adapters.redis_lanes import RedisLaneStore
 from segmenter.adapters.redis_origin import RedisOrigin
 from segmenter.adapters.redis_tasks import RedisTaskStore
@@ -122,7 +120,7 @@ async def _show(settings: Settings) -> Positions:
     return Positions(faults=faults, views=views)
 
 
-async def _stored(client: Redis, settings: Settings) -> dict[Place, int | None]:
+async def _stored(client: Client, settings: Settings) -> dict[Place, int | None]:
     """Return the stored position of everything that is read, and of what was and is not there any more."""
     terms, store = terms_of(settings, Rulebook()), RedisLaneStore(client, settings.namespace)
     stored: dict[Place, int | None] = {}
@@ -206,7 +204,7 @@ async def _refuse_any_alive(store: RedisLaneStore, lanes: int) -> None:
 
 
 @asynccontextmanager
-async def _redis(settings: Settings) -> AsyncIterator[Redis]:
+async def _redis(settings: Settings) -> AsyncIterator[Client]:
     client = connect(settings.redis_url.get_secret_value())
     try:
         yield client

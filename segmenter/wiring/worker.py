@@ -8,8 +8,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
-from redis.asyncio import Redis
-
 from segmenter.adapters.codec import JsonDecoder
 from segmenter.adapters.home import homes_among
 from segmenter.adapters.kafka_forward import KafkaForwarder
@@ -17,7 +15,7 @@ from segmenter.adapters.kafka_log import KafkaOutputLog
 from segmenter.adapters.kafka_topics import check, count_faults
 from segmenter.adapters.records import JsonEncoder
 from segmenter.adapters.redis_board import RedisBoard
-from segmenter.adapters.redis_client import check_server, connect
+from segmenter.adapters.redis_client import Client, check_server, connect
 from segmenter.adapters.redis_lanes import RedisLaneStore
 from segmenter.adapters.redis_sources import RedisSourceBoard, RedisTime
 from segmenter.adapters.redis_tasks import RedisTaskStore
@@ -170,7 +168,7 @@ async def _engine(settings: Settings, circumstances: Circumstances) -> AsyncIter
         )
 
 
-async def _refuse_unfit(client: Redis, settings: Settings) -> None:
+async def _refuse_unfit(client: Client, settings: Settings) -> None:
     """Raise for a Redis that cannot keep lanes, or cannot be reached."""
     try:
         faults = await check_server(client)
@@ -200,7 +198,7 @@ async def _refuse_forgetful_brokers(settings: Settings) -> None:
 
 
 async def _workshop(
-    settings: Settings, circumstances: Circumstances, client: Redis, output: KafkaOutputLog
+    settings: Settings, circumstances: Circumstances, client: Client, output: KafkaOutputLog
 ) -> Workshop:
     terms, metrics = terms_of(settings, circumstances.rulebook), circumstances.metrics
     sources = KafkaSourceLog(settings.kafka_bootstrap)
@@ -218,12 +216,12 @@ async def _workshop(
         home_of=homes_among(settings.partitions),
         sources=sources,
         tasks=[f"{topic}/{partition}" for topic, count in counts.items() for partition in range(count)],
-        clock_check=ClockCheck(circumstances.system_time, RedisTime(client), metrics),
+        clock_check=ClockCheck(circumstances.system_time, RedisTime(client, settings.namespace), metrics),
         ear=Ear(terms, RedisSourceBoard(client, settings.namespace), metrics),
     )
 
 
-def _stage(workshop: Workshop, client: Redis, settings: Settings, forwarder: KafkaForwarder) -> Stage:
+def _stage(workshop: Workshop, client: Client, settings: Settings, forwarder: KafkaForwarder) -> Stage:
     return Stage(
         terms=workshop.terms,
         decoder=JsonDecoder(codec_settings_of(settings)),

@@ -21,7 +21,7 @@ class RedisServer:
 
     def __init__(self, *options: str, binary: str | None = None) -> None:
         self.port = free_ports(1)[0]
-        self._binary = binary or server_binary()
+        self.binary = binary or server_binary()
         self._options = options
         self._directory = Path()
         self._dumps = 0
@@ -98,10 +98,12 @@ class RedisServer:
         return self._directory / "dump.rdb"
 
     def _launch(self) -> None:
-        place = ["--dir", str(self._directory), "--dbfilename", self._rdb.name]
-        address = ["--port", str(self.port), "--bind", "127.0.0.1"]
-        self._child = Child([self._binary, *address, *place, *_OPTIONS, *self._options], log=self._directory / "log")
+        self._child = Child([self.binary, *self._all_options()], log=self._directory / "log")
         self._child.wait_until_it_says("eady to accept connections", _START_TIMEOUT_S)
+
+    def _all_options(self) -> list[str]:
+        place = ["--dir", str(self._directory), "--dbfilename", self._rdb.name]
+        return ["--port", str(self.port), "--bind", "127.0.0.1", *place, *_OPTIONS, *self._options]
 
 
 def server_binary() -> str:

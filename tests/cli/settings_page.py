@@ -32,6 +32,23 @@ name = "shop.orders"
 keyed = "customer"
 ```
 
+## Where Redis is
+
+| `SEGMENTER_REDIS_URL` | what it names |
+|---|---|
+| `redis://user:password@host:6379/0`, `rediss://…` for TLS, `unix:///run/redis.sock` | one server |
+| `redis+sentinel://user:password@host:26379,host:26379/service/0`, `rediss+sentinel://…` | what Sentinels name |
+| `redis+cluster://user:password@host:6379,host:6379`, `rediss+cluster://…` | a cluster, by some of its nodes |
+
+User and password are those of the data servers. Sentinels that want one of their own get it by the options
+`?sentinel_username=…&sentinel_password=…`. What does not fit the server found there is refused at start.
+
+- A failover loses what had not reached the replica. Nothing is lost by it here, and nothing told twice: positions go
+  back with the profiles, and what was told already stands. `min-replicas-to-write 1` keeps it short: a primary that
+  is cut off from its replica then takes no writes.
+- In a cluster all keys of a lane are in one slot, and lanes spread over its primaries: with a primary that is gone,
+  its lanes pause, and the others go on. While a slot moves to another node its lane pauses, at most for that long.
+
 This page is generated from the settings themselves.
 """
 _COLUMNS = "| variable | in a file | default | expected | meaning |\n|---|---|---|---|---|\n"

@@ -242,6 +242,8 @@ def test_a_timeout_that_cannot_be_read_brings_no_second_fault_about_how_it_fits(
         ("rediss://:hunter2@redis:6380/0?ssl_cert_reqs=none&password=hunter2", "rediss://redis:6380/0"),
         ("redis://user:hun@ter2@redis/3", "redis://redis/3"),
         ("unix://user:hunter2@/run/redis.sock", "unix:///run/redis.sock"),
+        ("redis+sentinel://:hunter2@a:1,b/shop/2?sentinel_password=hunter2", "redis+sentinel://a:1,b/shop/2"),
+        ("rediss+cluster://user:hun@ter2@a:1,[::1]:2", "rediss+cluster://a:1,[::1]:2"),
     ],
 )
 def test_no_password_is_ever_shown(url: str, shown: str) -> None:
@@ -253,7 +255,17 @@ def test_no_password_is_ever_shown(url: str, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["http://user:hunter2@redis", "user:hunter2@redis", "redis://user:hunter2@redis:port/0"]
+    "url",
+    [
+        "http://user:hunter2@redis",
+        "user:hunter2@redis",
+        "redis://user:hunter2@redis:port/0",
+        "redis+sentinel://user:hunter2@redis:26379",
+        "redis+sentinel://user:hunter2@redis:26379/shop/first",
+        "redis+cluster://user:hunter2@redis:6379/1",
+        "redis+cluster://user:hunter2@redis:70000",
+        "http+cluster://user:hunter2@redis:6379",
+    ],
 )
 def test_no_password_is_shown_in_a_fault(url: str) -> None:
     [fault] = faults_of({"SEGMENTER_REDIS_URL": url})

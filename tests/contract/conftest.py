@@ -1,4 +1,4 @@
-"""The stores under contract: dicts, Redis and Valkey, the servers started once a run."""
+"""The stores under contract: dicts, Redis, Valkey, a primary by Sentinel, a cluster; servers start once a run."""
 
 import time
 import uuid
@@ -15,6 +15,7 @@ from segmenter.adapters.redis_sources import RedisSourceBoard
 from segmenter.adapters.redis_tasks import RedisTaskStore
 from segmenter.domain.instants import SECOND
 from tests.bench.redis import RedisServer, valkey_binary
+from tests.bench.redis_sets import RedisClusterOfPrimaries, RedisWithSentinel
 from tests.contract.stores import PARTITIONS, Owner, Stores
 
 
@@ -25,13 +26,32 @@ def valkey_server() -> Iterator[RedisServer]:
         yield server
 
 
-@pytest.fixture(params=["memory", "redis", "valkey"])
+@pytest.fixture(scope="session")
+def cluster_server() -> Iterator[RedisClusterOfPrimaries]:
+    """A cluster of three primaries shared by the whole run."""
+    with RedisClusterOfPrimaries() as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def sentinel_server() -> Iterator[RedisWithSentinel]:
+    """A primary, a replica and their Sentinels, shared by the whole run."""
+    with RedisWithSentinel() as servers:
+        yield servers
+
+
+_SEVERAL = [pytest.param(name, marks=pytest.mark.slow) for name in ("sentinel", "cluster")]
+
+
+@pytest.fixture(params=["memory", "redis", "valkey", *_SEVERAL])
 async def stores(request: pytest.FixtureRequest) -> AsyncIterator[Stores]:
     """Empty stores of one adapter."""
     if request.param == "memory":
         yield _memory_stores()
         return
-    server: RedisServer = request.getfixturevalue(f"{request.param}_server")
+    server: RedisServer | RedisWithSentinel | RedisClusterOfPrimaries = request.getfixturevalue(
+        f"{request.param}_server"
+    )
     client = connect(server.url)
     namespace = f"t{uuid.uuid4().hex[:8]}"
 

@@ -17,6 +17,7 @@ from segmenter.stream.pulse import Pulse
 from segmenter.stream.settings import StreamSettings
 from segmenter.stream.source_log import KafkaSourceLog
 from tests.bench.kafka import KafkaCluster
+from tests.bench.proxy import Proxy
 from tests.conftest import TopicMaker
 from tests.integration.recording_engine import Observed, RecordingEngine, SystemClock, taken_keys
 
@@ -111,6 +112,18 @@ async def test_a_rebalance_that_never_ends_is_left_for_a_new_one(settings: Strea
         await until(lambda: worker.observed.rebalances == 2)
 
         await until(lambda: worker.observed.polls > polls)
+
+
+async def test_a_worker_that_starts_beside_slow_brokers_waits_for_them(
+    settings: StreamSettings, tmp_path: Path
+) -> None:
+    with Proxy(int(settings.bootstrap.rpartition(":")[2])) as slow:
+        slow.slow_down(0.6)
+        async with started(replace(settings, bootstrap=f"127.0.0.1:{slow.port}"), tmp_path) as worker:
+            await publish(settings, "a")
+
+            await until(lambda: taken_keys(tmp_path / "store.db") == ["a"])
+            assert not worker.app.crashed
 
 
 async def test_the_watchdog_shows_that_it_runs(settings: StreamSettings, tmp_path: Path) -> None:
