@@ -25,6 +25,7 @@ STOCK_EVENTS = 40_000
 HISTORY = 60 * DAY
 _TIMEOUT_S = 300.0
 _POLL_S = 0.2
+_QUIET_POLLS = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +83,10 @@ def _read(at: Servers, until: int, profile: Path | None) -> _Part:
             mib=resident_mib(worker.pid),
             load=load_average(),
         )
-        while unpublished(redis) and time.monotonic() < deadline:
+        quiet = 0
+        # A lane that has caught up may still sweep to a new boundary.
+        while quiet < _QUIET_POLLS and time.monotonic() < deadline:
+            quiet = 0 if unpublished(redis) else quiet + 1
             time.sleep(_POLL_S)
     return part
 
