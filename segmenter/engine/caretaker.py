@@ -2,13 +2,13 @@
 
 import asyncio
 import logging
-import time
 from collections import Counter
 from collections.abc import Mapping
 
 from segmenter.engine.holder import LaneHolder
 from segmenter.engine.intake import LaneCondition
 from segmenter.engine.leader import Leader
+from segmenter.engine.pace import seconds
 from segmenter.engine.workshop import Workshop
 from segmenter.errors import OwnershipError, TransientError
 from segmenter.ports import GlobalBoard
@@ -29,7 +29,7 @@ class Caretaker:
         self._board = board
         self._holders = holders
         self._leader: tuple[str, Leader] | None = None
-        self._beaten_at = time.monotonic()
+        self._beaten_at = seconds()
 
     async def run(self) -> None:
         """Go round until cancelled. A store that is away, or a lane that is lost, is for the next round."""
@@ -69,9 +69,9 @@ class Caretaker:
             holder.offered = boundary
 
     async def _beat(self) -> None:
-        if time.monotonic() - self._beaten_at < HEARTBEAT_EVERY_S:
+        if seconds() - self._beaten_at < HEARTBEAT_EVERY_S:
             return
-        self._beaten_at = time.monotonic()
+        self._beaten_at = seconds()
         for lane, holder in list(self._holders.items()):
             if holder.lane is not None:
                 await self._workshop.services.store.heartbeat(lane, holder.lane.token)

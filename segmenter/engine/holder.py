@@ -18,7 +18,6 @@ from segmenter.engine.ending import end
 from segmenter.engine.intake import Evidence, LaneCondition, Place
 from segmenter.engine.lane import Lane
 from segmenter.engine.reading import Reader, Reading
-from segmenter.engine.recovery import Recovery
 from segmenter.engine.relay import Relay
 from segmenter.engine.slices import slices_of
 from segmenter.engine.watermark import Watermark
@@ -233,7 +232,7 @@ class LaneHolder:
                     raise InvariantError(acquired.detail)
                 raise TransientError(acquired.detail)
             relay = shop.relay(number, token)
-            state = await relay.take_over(Recovery(shop.services.store, shop.services.encoder).reconcile)
+            state = await relay.take_over(shop.recovery().reconcile)
         try:
             positions = await self._positions(state)
         except BaseException:
@@ -241,10 +240,10 @@ class LaneHolder:
             raise
         direct = [_source(place) for place in positions if place[0] in shop.terms.direct]
         return _Hold(
-            lane=Lane(state, token, shop.terms, shop.services, relay.enqueue),
+            lane=shop.lane(state, token, relay.enqueue),
             relay=relay,
-            reader=Reader(number, shop.terms.rekeyed, shop.decoder, shop.home_of, shop.services.recorder),
-            watermark=Watermark(state.notes.watermark, direct, shop.tasks, shop.terms),
+            reader=shop.reader(number),
+            watermark=shop.watermark(state.notes.watermark, direct),
             positions=positions,
             broken=asyncio.get_running_loop().create_future(),
         )
