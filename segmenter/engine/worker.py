@@ -183,7 +183,9 @@ class Engine:
     async def _keep(self, holder: LaneHolder) -> None:
         try:
             await holder.keep()
-        except SegmenterError as error:
+        except Exception as error:  # the top of a task: our own bug must not leave a lane with nobody
+            if not isinstance(error, SegmenterError):
+                log.exception("lane_failed", extra={"lane": holder.number})
             self._end(error)
 
     async def _look_after(self) -> None:
