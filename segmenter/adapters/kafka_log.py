@@ -169,6 +169,9 @@ class KafkaOutputLog:
     but shuts nobody out: a former owner that is still alive can write between our records and after them.
     """
 
+    lane_log: type[KafkaLaneLog] = KafkaLaneLog
+    """What a takeover makes."""
+
     def __init__(
         self, cluster: Cluster | str, app_id: str, topics: Mapping[Output, str], *, plain: bool = False
     ) -> None:
@@ -202,7 +205,7 @@ class KafkaOutputLog:
                 await self._see(partitions.values())
                 claim = await self.fence(lane, tuple(partitions.values())).claim()
         refusals = self._refusals.setdefault(lane, Refusals())
-        return KafkaLaneLog(self._cluster, self._wire, partitions, claim, self._options, refusals)
+        return self.lane_log(self._cluster, self._wire, partitions, claim, self._options, refusals)
 
     async def _see(self, partitions: Iterable[Partition]) -> None:
         """Return when the leader of every partition serves it.

@@ -43,9 +43,12 @@ class SimulatedCluster(Cluster):
         """See Cluster."""
         return SimulatedProducer(self, identity, options["max_batch_size"])
 
-    async def ask(self, name: str, deed: Callable[[], Any], timeout_s: float = REQUEST_TIMEOUT_S) -> Any:
+    async def ask(
+        self, name: str, deed: Callable[[], Any], timeout_s: float = REQUEST_TIMEOUT_S, lane: object = None
+    ) -> Any:
         """Send a request; raises UnansweredError or what the broker answers."""
-        return await self._network.call(self.server, f"kafka {name}", deed, timeout_s)
+        tag = "" if lane is None else f"kafka {lane}"
+        return await self._network.call(self.server, f"kafka {name}", deed, timeout_s, tag)
 
 
 class SimulatedWire(Wire):
@@ -58,16 +61,17 @@ class SimulatedWire(Wire):
     async def ask_coordinator(self, transactional_id: str, request: Any) -> Any:
         """See Wire."""
         broker, asked = self._cluster.broker, request.build(request._CLASSES[0])
+        lane = transactional_id.rpartition("-")[2]
         match request:
             case InitProducerIdRequest():
-                return await self._asked("init", lambda: _initialised(broker, transactional_id))
+                return await self._asked("init", lane, lambda: _initialised(broker, transactional_id))
             case AddPartitionsToTxnRequest():
                 places = [Partition(topic, number) for topic, numbers in asked.topics for number in numbers]
                 identity = (asked.producer_id, asked.producer_epoch)
-                return await self._asked("join", lambda: _joined(broker, transactional_id, identity, places))
+                return await self._asked("join", lane, lambda: _joined(broker, transactional_id, identity, places))
             case EndTxnRequest():
                 identity = (asked.producer_id, asked.producer_epoch)
-                return await self._asked("end", lambda: _ended(broker, transactional_id, identity))
+                return await self._asked("end", lane, lambda: _ended(broker, transactional_id, identity))
             case _:
                 raise AssertionError(f"the broker does not know {request}")
 
@@ -77,14 +81,14 @@ class SimulatedWire(Wire):
 
     async def end(self, partition: Partition) -> int:
         """See Wire."""
-        end: int = await self._asked("end offset", lambda: self._cluster.broker.log(*partition).end)
+        end: int = await self._asked("bounds", partition.number, lambda: self._cluster.broker.log(*partition).end)
         return end
 
     async def batches(self, partition: Partition, first: int, end: int) -> AsyncIterator[LogBatch]:
         """See Wire."""
         position = first
         while position < end:
-            found = await self._asked("read", lambda at=position: self._read(partition, at))
+            found = await self._asked("read", partition.number, lambda at=position: self._read(partition, at))
             for batch in found:
                 if position < end and batch.next_offset > position:
                     position = batch.next_offset
@@ -93,9 +97,9 @@ class SimulatedWire(Wire):
     def _read(self, partition: Partition, position: int) -> list[LogBatch]:
         return self._cluster.broker.log(*partition).from_offset(position)[:BATCHES_A_FETCH]
 
-    async def _asked(self, name: str, deed: Callable[[], Any]) -> Any:
+    async def _asked(self, name: str, lane: object, deed: Callable[[], Any]) -> Any:
         try:
-            return await self._cluster.ask(name, deed)
+            return await self._cluster.ask(name, deed, lane=lane)
         except UnansweredError as error:
             raise TransientError(f"the simulated Kafka did not answer: {error}") from error
 
@@ -223,6 +227,7 @@ class SimulatedProducer:
                     f"produce {place.topic}/{place.number} {identity.producer_id}:{identity.epoch}:{sequence}",
                     lambda: broker.log(*place).produce(batch.bodies, identity, sequence, broker.now_ms()),
                     PRODUCE_TIMEOUT_S,
+                    place.number,
                 )
             except UnansweredError:
                 await asyncio.sleep(BACKOFF_S)

@@ -52,7 +52,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self.steps = 0
         self.faults: list[str] = []
         self.is_closing = False
-        self._dead: set[Process] = set()
+        self._kept: dict[Process, None] = {}
         self.set_exception_handler(self._note_fault)
 
     def time(self) -> float:
@@ -69,7 +69,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
     def begin_to_close(self) -> None:
         """Let even the dead take their steps, so that they can be ended."""
         self.is_closing = True
-        for process in self._dead:
+        for process in self._kept:
             self._ready.extend(process.waiting)
             process.waiting.clear()
 
@@ -115,8 +115,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
             return True
         if process.is_frozen or process.is_dead:
             process.waiting.append(handle)
-            if process.is_dead:
-                self._dead.add(process)
+            self._kept[process] = None
             return False
         return True
 

@@ -9,10 +9,28 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from tests.simulation.network import Request
 from tests.simulation.rules import Kind, Rules, rules_of
 from tests.simulation.shop import Shop, Written
 
 REDIS, KAFKA = "redis", "kafka"
+# What is worth being struck at, and how many such calls a worker does in a few seconds.
+CALLS = (
+    ("", 60),
+    ("kafka produce segmenter.changes", 4),
+    ("kafka produce segmenter.memberships", 4),
+    ("kafka produce segmenter.rekeyed", 6),
+    ("kafka init", 4),
+    ("kafka end", 8),
+    ("kafka read", 3),
+    ("commit", 10),
+    ("acquire", 2),
+    ("state", 3),
+    ("acknowledge", 3),
+    ("renew", 2),
+    ("advance", 5),
+    ("publish", 2),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +49,18 @@ class Kill:
 
 
 @dataclass(frozen=True, slots=True)
-class CrashAt:
-    """A worker dies at one of its next calls, before the request leaves or after it was executed."""
+class StrikeAt:
+    """Something befalls a worker at one of its next calls whose name begins with `call`, counted from 1.
+
+    What becomes of the request is one thing (never sent, executed, or adrift until others have been executed at its
+    server), what becomes of the worker another: dead, or frozen for `frozen_s`.
+    """
 
     slot: int
-    calls: int
-    is_before: bool
+    call: str
+    count: int
+    request: Request
+    frozen_s: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +120,7 @@ class Night:
     seconds: float
 
 
-Fault: TypeAlias = Kill | CrashAt | Stop | Freeze | Cut | Away | Shuffle | Keep | PutBack | Night
+Fault: TypeAlias = Kill | StrikeAt | Stop | Freeze | Cut | Away | Shuffle | Keep | PutBack | Night
 Act: TypeAlias = Write | Fault
 
 
@@ -145,10 +169,16 @@ def _writes(dice: random.Random, kind: Kind, length_s: float, faults: list[Plann
     return acts
 
 
+def _strike(dice: random.Random, workers: int) -> StrikeAt:
+    call, most = dice.choice(CALLS)
+    frozen_s = dice.choice((None, None, 3.0, 8.0, 14.0))
+    return StrikeAt(dice.randrange(workers), call, dice.randint(1, most), dice.choice(list(Request)), frozen_s)
+
+
 def _faults(dice: random.Random, kind: Kind, workers: int, length_s: float) -> list[Planned]:
     makers: list[tuple[int, Callable[[], Fault]]] = [
         (3, lambda: Kill(dice.randrange(workers), dice.choice((0.5, 3.0, 9.0)))),
-        (6, lambda: CrashAt(dice.randrange(workers), dice.randint(1, 60), dice.random() < 0.5)),
+        (8, lambda: _strike(dice, workers)),
         (1, lambda: Stop(dice.randrange(workers), dice.choice((0.5, 5.0)))),
         (4, lambda: Freeze(dice.randrange(workers), dice.choice((0.4, 3.0, 8.0, 14.0)))),
         (2, lambda: Cut(dice.randrange(workers), dice.choice((REDIS, KAFKA)), dice.choice((1.0, 4.0, 12.0)))),

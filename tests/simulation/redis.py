@@ -42,14 +42,14 @@ class SimulatedRedis:
         """Return a port of the store as it is seen over the network."""
         return _Remote(port, self)
 
-    async def call(self, name: str, deed: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    async def call(self, name: str, tag: str, deed: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         """Try for 5 s; raises TransientError."""
         loop = asyncio.get_running_loop()
         latest, pause_s = loop.time() + TRY_FOR_S, FIRST_PAUSE_S
         while True:
             timeout_s = min(CALL_TIMEOUT_S, latest - loop.time())
             try:
-                return await self._network.call(self.server, name, lambda: _done(deed()), timeout_s)
+                return await self._network.call(self.server, name, lambda: _done(deed()), timeout_s, tag)
             except UnansweredError as error:
                 pause_s = min(LONGEST_PAUSE_S, 2 * pause_s)
                 if loop.time() + pause_s >= latest:
@@ -66,7 +66,10 @@ class _Remote:
         method = getattr(self._port, name)
 
         async def call(*args: Any, **named: Any) -> Any:
-            return await self._redis.call(name, partial(method, *args, **named))
+            about = args[0] if args else ""
+            return await self._redis.call(
+                name, f"redis {getattr(about, 'lane', about)}", partial(method, *args, **named)
+            )
 
         setattr(self, name, call)
         return call

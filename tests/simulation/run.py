@@ -38,8 +38,13 @@ class Outcome:
         return not self.violations
 
 
-def run(plan: Plan, parts: Parts | None = None, trace: list[str] | None = None) -> Outcome:
-    """Play a world in a loop of its own. A run depends on its plan and the parts alone."""
+def run(
+    plan: Plan, parts: Parts | None = None, *, trace: list[str] | None = None, patience_s: float = LONGEST_REST_S
+) -> Outcome:
+    """Play a world in a loop of its own. A run depends on its plan and the parts alone.
+
+    After `patience_s` of quiet everything has to hold.
+    """
     loop = SimulatedLoop(plan.seed)
     worlds: list[World] = []
     chance = random.getstate()
@@ -50,7 +55,7 @@ def run(plan: Plan, parts: Parts | None = None, trace: list[str] | None = None) 
         world.network.trace.lines = trace
         worlds.append(world)
         await world.play()
-        return await _rest(world)
+        return await _rest(world, patience_s)
 
     try:
         with _alarms() as alarms:
@@ -65,13 +70,13 @@ def run(plan: Plan, parts: Parts | None = None, trace: list[str] | None = None) 
     return Outcome(plan.seed, tuple(found), world.network.trace.digest(), loop.steps, loop.time())
 
 
-async def _rest(world: World) -> list[str]:
+async def _rest(world: World, patience_s: float) -> list[str]:
     """Let it be quiet until everything holds; return what does not in the end."""
     await world.calm()
-    latest = world.loop.time() + LONGEST_REST_S
+    latest = world.loop.time() + patience_s
     await _pass(world, LEAST_REST_S)
-    while violations := Checks(world).violations():
-        if world.loop.time() >= latest or world.faults:
+    while violations := (checks := Checks(world)).violations():
+        if checks.is_hopeless or world.faults or world.loop.time() >= latest:
             break
         await _pass(world, LOOK_EVERY_S)
     for slot in world.slots:

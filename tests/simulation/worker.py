@@ -16,7 +16,7 @@ from segmenter.engine.repartition import Stage
 from segmenter.engine.worker import Engine
 from segmenter.engine.workshop import Workshop
 from segmenter.errors import TransientError
-from segmenter.ports import OutputLog
+from segmenter.ports import Forwarder, OutputLog
 from tests.simulation.cluster import SimulatedCluster
 from tests.simulation.consumer import Consumer, Laxness, Ownership
 from tests.simulation.decoding import DECODER
@@ -24,6 +24,7 @@ from tests.simulation.loop import Process, begin
 from tests.simulation.network import UnansweredError
 from tests.simulation.recorder import Silence
 from tests.simulation.rules import MAIL, MAILS, PARTITIONS, REKEYED, TOPIC_BY_OUTPUT
+from tests.simulation.witness import Witness
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -43,7 +44,7 @@ class Parts:
     engine: type[Engine] = Engine
     workshop: type[Workshop] = Workshop
     output: Callable[[SimulatedCluster], OutputLog] = lambda cluster: KafkaOutputLog(cluster, APP, TOPIC_BY_OUTPUT)
-    stage: type[Stage] = Stage
+    forwarder: Callable[[SimulatedCluster], Forwarder] = lambda cluster: KafkaForwarder(cluster, REKEYED)
     store: Callable[[Any], Any] = lambda lanes: lanes
     tasks: Callable[[Any], Any] = lambda tasks: tasks
     board: Callable[[Any], Any] = lambda board: board
@@ -112,11 +113,11 @@ class Worker:
         world, parts, terms, decoder = self._world, self._parts, self._world.plan.rules.terms, DECODER
         recorder, remote = Silence(), world.redis.remote
         store = world.redis.store
-        stage = parts.stage(
+        stage = Stage(
             terms=terms,
             decoder=decoder,
             home_of=home,
-            forwarder=KafkaForwarder(world.cluster, REKEYED),
+            forwarder=parts.forwarder(world.cluster),
             tasks=remote(parts.tasks(store.tasks)),
             recorder=recorder,
         )
@@ -131,4 +132,4 @@ class Worker:
             tasks=[f"{MAIL}/{number}" for number in range(MAILS)],
             process=self.name,
         )
-        return parts.engine(workshop, stage, remote(parts.board(store.board)), self._ownership)
+        return parts.engine(workshop, stage, remote(Witness(parts.board(store.board), world)), self._ownership)

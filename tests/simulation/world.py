@@ -16,7 +16,7 @@ from tests.simulation.broker import Broker
 from tests.simulation.cluster import SimulatedCluster
 from tests.simulation.group import Coordinator
 from tests.simulation.loop import Process, SimulatedLoop, begin
-from tests.simulation.network import Crash, Network, Server
+from tests.simulation.network import Network, Server, Strike
 from tests.simulation.redis import SimulatedRedis
 from tests.simulation.rules import EPOCH, LANE_TOPICS, PARTITIONS, Kind, mail_places
 from tests.simulation.shop import Written
@@ -82,7 +82,7 @@ class World:
         self._outside = begin(None, copy_context)
         self._dice = random.Random(f"{seed} world")
         self.clock = WorldClock(self.loop)
-        self.network = Network(seed, self._bury)
+        self.network = Network(seed)
         self.servers = {name: Server(name, self.plan.rate) for name in (planned.REDIS, planned.KAFKA)}
         store = MemoryStore(PARTITIONS, now=self.clock.now)
         if self.plan.rules.kind is Kind.EXACT:
@@ -119,7 +119,7 @@ class World:
         for server in self.servers.values():
             server.rate, server.is_away = 0.0, False
             server.cut_from.clear()
-        self.network.crashes.clear()
+        self.network.strikes.clear()
         for slot in self.slots:
             if slot.worker is not None and slot.worker.process.is_frozen:
                 self.loop.thaw(slot.worker.process)
@@ -172,7 +172,7 @@ class World:
         match act:
             case planned.Write(record=record):
                 self.write(record)
-            case planned.Kill() | planned.CrashAt() | planned.Stop() | planned.Freeze() | planned.Cut():
+            case planned.Kill() | planned.StrikeAt() | planned.Stop() | planned.Freeze() | planned.Cut():
                 worker = self.slots[act.slot].worker
                 if worker is not None and not worker.process.is_dead:
                     self._befall_worker(act, self.slots[act.slot], worker)
@@ -193,18 +193,31 @@ class World:
             case planned.Kill(back_after_s=seconds):
                 self._bury(worker.process)
                 slot.back_at_s = self.loop.time() + seconds
-            case planned.CrashAt(calls=calls, is_before=is_before):
-                self.network.crashes[worker.name] = Crash(calls, is_before)
+            case planned.StrikeAt():
+                self._threaten(act, worker.process)
             case planned.Stop(back_after_s=seconds):
                 worker.stop()
                 slot.back_at_s = self.loop.time() + seconds
             case planned.Freeze(seconds=seconds):
-                worker.process.is_frozen = True
-                self.later(seconds, lambda: self.loop.thaw(worker.process))
+                self._freeze(worker.process, seconds)
             case planned.Cut(server=name, seconds=seconds):
                 server = self.servers[name]
                 server.cut_from.add(worker.name)
                 self.later(seconds, lambda: server.cut_from.discard(worker.name))
+
+    def _threaten(self, act: planned.StrikeAt, process: Process) -> None:
+        def fell() -> None:
+            if act.frozen_s is None:
+                self._bury(process)
+            else:
+                self._freeze(process, act.frozen_s)
+
+        strikes = self.network.strikes.setdefault(process.name, [])
+        strikes.append(Strike(act.call, act.count, act.request, fell))
+
+    def _freeze(self, process: Process, seconds: float) -> None:
+        process.is_frozen = True
+        self.later(seconds, lambda: self.loop.thaw(process))
 
     def _go_away(self, server: Server, seconds: float) -> None:
         server.is_away = True
