@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast check simulation bench schemas lock clean
+.PHONY: help setup demo test test-fast check simulation sabotage bench schemas lock clean
 
 help:  ## List the commands.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -34,6 +34,9 @@ check: setup  ## Check style, types, layers, shape and generated files.
 
 simulation: setup  ## Play simulated worlds full of faults: make simulation SEEDS=2000 FIRST=0
 	@$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),100) --first $(or $(FIRST),0) $(ARGS)
+
+sabotage: setup  ## Take every guard away in turn, and find a simulated world that notices.
+	@$(BIN)/python -m tests.simulation.sabotage $(ARGS)
 
 bench: setup  ## Measure throughput, latency and memory on a real Kafka and Redis.
 	$(BIN)/python -m benchmarks $(ARGS)
