@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.simulation.guards import GUARDS
-from tests.simulation.sabotage import FOUND, UNNOTICED, without
+from tests.simulation.sabotage import FOUND, OPEN, without
 
 _FOUND: dict[str, int] = json.loads(FOUND.read_text())
 
@@ -17,6 +17,6 @@ def test_the_world_that_noticed_a_missing_guard_notices_it_again(guard: str) -> 
     assert not outcome.is_good
 
 
-def test_every_guard_is_noticed_or_its_absence_explained() -> None:
-    assert GUARDS.keys() == _FOUND.keys() | UNNOTICED.keys()
-    assert not _FOUND.keys() & UNNOTICED.keys()
+def test_every_guard_is_noticed_or_known_to_be_open() -> None:
+    assert GUARDS.keys() == _FOUND.keys() | OPEN.keys()
+    assert not _FOUND.keys() & OPEN.keys()
