@@ -177,12 +177,12 @@ class Consumer:
             await asyncio.wait([self._in_flight])
 
     async def _forget_telling(self) -> None:
-        if self._telling is not None:
-            self._telling.cancel()
-            await asyncio.wait([self._telling])
-            if not self._telling.cancelled() and (error := self._telling.exception()):
+        telling, self._telling = self._telling, None
+        if telling is not None:
+            telling.cancel()
+            await asyncio.wait([telling])
+            if not telling.cancelled() and (error := telling.exception()):
                 self.faults.append(f"telling an assignment failed: {error!r}")
-            self._telling = None
 
     # ---- polls
 

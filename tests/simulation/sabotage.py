@@ -26,7 +26,7 @@ PATIENCE_S = 30.0
 OPEN: dict[str, str] = {
     "fence: nobody came between": "120 worlds: presumably the token read behind the fence stops him too",
     "fence: tails show our marker": "120 worlds: it tells a broker that leads no more; here there is one broker",
-    "takeover: token is read behind the fence": "120 worlds: presumably the check that nobody came between stops him too",
+    "takeover: token is read behind the fence": "120 worlds: presumably he is stopped by the check of the claim",
     "store: token": "120 worlds: presumably the version stops him too; without both it is noticed",
     "store: positions": "24 worlds: presumably never without a version that moved too",
     "store: renewal only of our own": "24 worlds",

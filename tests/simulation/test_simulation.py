@@ -21,7 +21,8 @@ from tests.simulation.shrink import described, shrunk
 ROOT = Path(__file__).parents[2]
 SAME = range(6)
 OF_THE_DAY = 4
-ONCE_FAILED: Sequence[int] = ()
+# 182: a mark that came late dropped pages while a takeover was reading them, and the lane stopped for good.
+ONCE_FAILED: Sequence[int] = (182,)
 _SHOWN = """
 import json, sys
 from tests.simulation.plan import plan_of
