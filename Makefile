@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast check fuzz bench chaos schemas lock clean
+.PHONY: help setup demo test test-fast check simulation sabotage fuzz bench chaos schemas lock clean
 
 help:  ## List the commands.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -37,6 +37,12 @@ check: setup  ## Check style, types, layers, shape and generated files.
 
 fuzz: setup  ## Send hostile input to the decoder, the path and the scripts: make fuzz N=1000000 FIRST=1
 	$(BIN)/python -m tests.fuzz $(or $(N),1000000) $(FIRST)
+
+simulation: setup  ## Play simulated worlds full of faults: make simulation SEEDS=2000 FIRST=0
+	@$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),100) --first $(or $(FIRST),0) $(ARGS)
+
+sabotage: setup  ## Take every guard away in turn, and find a simulated world that notices.
+	@$(BIN)/python -m tests.simulation.sabotage $(ARGS)
 
 bench: setup  ## Measure throughput, latency and memory on a real Kafka and Redis.
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -8,11 +8,11 @@ from itertools import accumulate
 from types import TracebackType
 from typing import Self
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from segmenter.adapters.fence import STEP_TIMEOUT_S, abandon
 from segmenter.adapters.kafka_batches import ContentRefusedError, deliver, producer_options
+from segmenter.adapters.kafka_cluster import Cluster
 from segmenter.adapters.kafka_wire import Partition, Vendor, deadline
 from segmenter.errors import FencedError, TransientError
 from segmenter.ports import Body, Forward, Headers
@@ -33,9 +33,10 @@ class KafkaForwarder:
     header `refused`, so that it is put aside at home under its own place and its source goes on.
     """
 
-    def __init__(self, bootstrap: str, topic: str, client_id: str = "segmenter") -> None:
+    def __init__(self, cluster: Cluster | str, topic: str, client_id: str = "segmenter") -> None:
+        self._cluster = Cluster(cluster) if isinstance(cluster, str) else cluster
         self._topic = topic
-        self._options = producer_options(bootstrap, f"{client_id}-forward")
+        self._options = producer_options(self._cluster.bootstrap, f"{client_id}-forward")
         self._producer: Vendor | None = None
         self._starting = asyncio.Lock()
         self._turn = asyncio.Lock()
@@ -118,7 +119,7 @@ class KafkaForwarder:
     async def _started(self) -> Vendor:
         async with self._starting:
             if self._producer is None:
-                producer = AIOKafkaProducer(enable_idempotence=True, **self._options)
+                producer = self._cluster.producer(None, **self._options)
                 try:
                     async with deadline("starting the forwarding producer", STEP_TIMEOUT_S):
                         await producer.start()

@@ -16,16 +16,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from segmenter.adapters.fence import STEP_TIMEOUT_S, Claim, Fence, abandon, identity_of, producer_with
+from segmenter.adapters.fence import STEP_TIMEOUT_S, Claim, Fence, abandon, identity_of
 from segmenter.adapters.kafka_batches import (
     BATCH_BYTES,
     ContentRefusedError,
     deliver,
     producer_options,
 )
+from segmenter.adapters.kafka_cluster import Cluster
 from segmenter.adapters.kafka_numbered import LANE_PID, LANE_SEQ, NumberedPartition
 from segmenter.adapters.kafka_wire import Partition, Vendor, Wire, deadline
 from segmenter.errors import TransientError
@@ -79,6 +79,7 @@ class KafkaLaneLog:
 
     def __init__(
         self,
+        cluster: Cluster,
         wire: Wire,
         partitions: Mapping[Output, Partition],
         claim: Claim | None,
@@ -86,6 +87,7 @@ class KafkaLaneLog:
         refusals: Refusals,
     ) -> None:
         self.producer_id = -1 if claim is None else claim.held.producer_id
+        self._cluster = cluster
         self._wire = wire
         self._partitions = partitions
         self._claim = claim
@@ -110,10 +112,7 @@ class KafkaLaneLog:
     async def open(self) -> None:
         """Start a producer that writes as what was claimed."""
         options = {**self._options, "max_batch_size": self._refusals.batch_bytes}
-        if self._claim is None:
-            self._producer = AIOKafkaProducer(enable_idempotence=True, **options)
-        else:
-            self._producer = producer_with(self._claim.held, **options)
+        self._producer = self._cluster.producer(None if self._claim is None else self._claim.held, **options)
         try:
             async with deadline("starting the producer", STEP_TIMEOUT_S):
                 await self._producer.start()
@@ -170,12 +169,18 @@ class KafkaOutputLog:
     but shuts nobody out: a former owner that is still alive can write between our records and after them.
     """
 
-    def __init__(self, bootstrap: str, app_id: str, topics: Mapping[Output, str], *, plain: bool = False) -> None:
+    lane_log: type[KafkaLaneLog] = KafkaLaneLog
+    """What a takeover makes."""
+
+    def __init__(
+        self, cluster: Cluster | str, app_id: str, topics: Mapping[Output, str], *, plain: bool = False
+    ) -> None:
+        self._cluster = Cluster(cluster) if isinstance(cluster, str) else cluster
         self._app_id = app_id
         self._topics = topics
         self._is_plain = plain
-        self._wire = Wire(bootstrap, f"{app_id}-takeover")
-        self._options = producer_options(bootstrap, f"{app_id}-relay")
+        self._wire = self._cluster.wire(f"{app_id}-takeover")
+        self._options = producer_options(self._cluster.bootstrap, f"{app_id}-relay")
         self._refusals: dict[int, Refusals] = {}
         self._turns = asyncio.Semaphore(_TAKEOVERS_AT_ONCE)
 
@@ -200,7 +205,7 @@ class KafkaOutputLog:
                 await self._see(partitions.values())
                 claim = await self.fence(lane, tuple(partitions.values())).claim()
         refusals = self._refusals.setdefault(lane, Refusals())
-        return KafkaLaneLog(self._wire, partitions, claim, self._options, refusals)
+        return self.lane_log(self._cluster, self._wire, partitions, claim, self._options, refusals)
 
     async def _see(self, partitions: Iterable[Partition]) -> None:
         """Return when the leader of every partition serves it.

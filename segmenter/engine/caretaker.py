@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from collections import Counter
 from collections.abc import Mapping
 
@@ -10,6 +9,7 @@ from segmenter.domain.instants import SECOND
 from segmenter.engine.holder import LaneHolder
 from segmenter.engine.intake import LaneCondition
 from segmenter.engine.leader import Leader
+from segmenter.engine.pace import seconds
 from segmenter.engine.workshop import Workshop
 from segmenter.errors import OwnershipError, TransientError
 from segmenter.ports import GlobalBoard
@@ -31,7 +31,7 @@ class Caretaker:
         self._board = board
         self._holders = holders
         self._leader: tuple[str, Leader] | None = None
-        self._beaten_at = time.monotonic()
+        self._beaten_at = seconds()
         self._listened_at, self._has_listened = 0.0, False
 
     async def run(self) -> None:
@@ -55,9 +55,9 @@ class Caretaker:
         """See whether the clock is right, and tell and learn which topics were heard."""
         shop = self._workshop
         await shop.clock_check.look()
-        if time.monotonic() - self._listened_at >= LISTEN_EVERY_S or not self._has_listened:
+        if seconds() - self._listened_at >= LISTEN_EVERY_S or not self._has_listened:
             await shop.ear.refresh(shop.clock.now())
-            self._listened_at, self._has_listened = time.monotonic(), True
+            self._listened_at, self._has_listened = seconds(), True
 
     async def _lead(self) -> None:
         """Hold a round while lane 0 is ours."""
@@ -81,9 +81,9 @@ class Caretaker:
             holder.offered = boundary
 
     async def _beat(self) -> None:
-        if time.monotonic() - self._beaten_at < HEARTBEAT_EVERY_S:
+        if seconds() - self._beaten_at < HEARTBEAT_EVERY_S:
             return
-        self._beaten_at = time.monotonic()
+        self._beaten_at = seconds()
         for lane, holder in list(self._holders.items()):
             if holder.lane is not None:
                 await self._workshop.services.store.heartbeat(lane, holder.lane.token)

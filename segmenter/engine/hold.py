@@ -7,7 +7,6 @@ neither does a store that is full: the commit was refused whole, so the same wor
 import asyncio
 import logging
 import random
-import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 
@@ -16,8 +15,9 @@ from segmenter.domain.instants import BEGINNING, Instant, Span
 from segmenter.domain.value import Boundary
 from segmenter.engine.intake import Evidence, Place
 from segmenter.engine.lane import Lane, Refusal
+from segmenter.engine.pace import seconds
 from segmenter.engine.poison import Refusing, work_around
-from segmenter.engine.reading import Reader, Reading
+from segmenter.engine.reading import Reading
 from segmenter.engine.relay import Relay
 from segmenter.engine.slices import slices_of
 from segmenter.engine.standing import STUCK_AFTER, Standing
@@ -56,7 +56,7 @@ class Hold:
     @property
     def may_work(self) -> bool:
         """Intake, deadlines and sweeps go on: there is room in the outbox, and no pause."""
-        return not self.relay.is_full and time.monotonic() >= self._again_at
+        return not self.relay.is_full and seconds() >= self._again_at
 
     @property
     def waits_for(self) -> str:
@@ -104,19 +104,19 @@ class Hold:
     def _pause(self, reason: str) -> None:
         """Leave the store alone for a while, longer each time; nothing of what it refused is done."""
         pause_s, self._pause_s = self._pause_s * random.uniform(0.5, 1.0), min(2 * self._pause_s, LONGEST_PAUSE_S)
-        self.trouble, self._again_at = reason, time.monotonic() + pause_s
+        self.trouble, self._again_at = reason, seconds() + pause_s
         log.warning("store_full", extra={"lane": self.lane.state.lane, "reason": reason, "pause_s": pause_s})
 
     async def _work(
         self, records: Mapping[Place, Sequence[Record]], evidence: Mapping[Place, Evidence], now: Instant
     ) -> None:
-        until = time.monotonic() + WORKED_PER_POLL_S
+        until = seconds() + WORKED_PER_POLL_S
         by_partition = [records[place] for place in records if place in self.positions]
         slices = slices_of(by_partition, self._shop.terms.events_per_commit)
         for number, slice_ in enumerate(slices, start=1):
             shown = evidence if number == len(slices) else {}
             await work_around(slice_, partial(self._attempt, shown, self._last_of(slice_), now))
-            if self.relay.is_full or time.monotonic() > until:
+            if self.relay.is_full or seconds() > until:
                 return
         for _ in range(BITES_PER_POLL):
             if not self.lane.has_more or self.relay.is_full:
@@ -141,8 +141,7 @@ class Hold:
         """
         shop, state = self._shop, self.lane.state
         async with shop.turns:
-            decoder = shop.decoder if put_aside is None else Refusing(put_aside)
-            reader = Reader(state.lane, shop.terms.rekeyed, decoder, shop.home_of, shop.services.recorder)
+            reader = shop.reader(state.lane, None if put_aside is None else Refusing(put_aside))
             reading = reader.read(records, state.taken, state.markers)
             watermark = self.watermark.copy()
             self._note_shown(reading, watermark, evidence if self._last_of(records) is last else {}, now)

@@ -18,8 +18,6 @@ from segmenter.engine.hold import Hold, source_of
 from segmenter.engine.intake import Evidence, LaneCondition, Place
 from segmenter.engine.lane import Lane
 from segmenter.engine.poison import said_of
-from segmenter.engine.recovery import Recovery
-from segmenter.engine.watermark import Watermark
 from segmenter.engine.workshop import Workshop
 from segmenter.errors import (
     ConfigurationError,
@@ -234,7 +232,7 @@ class LaneHolder:
                     raise InvariantError(acquired.detail)
                 raise TransientError(acquired.detail)
             relay = shop.relay(number, token)
-            state = await relay.take_over(Recovery(shop.services.store, shop.services.encoder).reconcile)
+            state = await relay.take_over(shop.recovery().reconcile)
         try:
             positions = await self._positions(state)
         except BaseException:
@@ -242,9 +240,9 @@ class LaneHolder:
             raise
         direct = [source_of(place) for place in positions if place[0] in shop.terms.direct]
         return Hold(
-            Lane(state, token, shop.terms, shop.services, relay.enqueue),
+            shop.lane(state, token, relay.enqueue),
             relay,
-            Watermark(state.notes.watermark, direct, shop.tasks, shop.terms),
+            shop.watermark(state.notes.watermark, direct),
             positions,
             shop,
         )

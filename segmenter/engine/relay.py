@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Sequence
 
 from segmenter.domain.instants import SECOND, Instant
 from segmenter.engine.backlog import Backlog, numbered_on
+from segmenter.engine.pace import seconds
 from segmenter.engine.takeover import Reconciler, Reconciliation, Taken, Takeover
 from segmenter.errors import FencedError, InvariantError, OwnershipError, TransientError
 from segmenter.ports import (
@@ -159,7 +160,7 @@ class Relay:
     async def _publish(self) -> None:
         """Publish round after round; at once when idle, all that has come meanwhile when not."""
         while True:
-            if self._log is None or time.monotonic() >= self._renew_at:
+            if self._log is None or seconds() >= self._renew_at:
                 await self._renew()
             pages = self._backlog.round()
             if pages:
@@ -191,20 +192,20 @@ class Relay:
 
     async def _wait_for_work(self) -> None:
         """Sleep until something is enqueued, or a mark or the renewal is due."""
-        now = time.monotonic()
+        now = seconds()
         until = min(self._renew_at, self._marked_at + ACKNOWLEDGE_EVERY_S if self._unmarked else self._renew_at)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(0.0, until - now)):
                 await self._has_work.wait()
 
     def _is_mark_due(self) -> bool:
-        is_long_ago = time.monotonic() - self._marked_at >= ACKNOWLEDGE_EVERY_S
+        is_long_ago = seconds() - self._marked_at >= ACKNOWLEDGE_EVERY_S
         return self._unmarked >= ACKNOWLEDGE_ENTRIES or (self._unmarked > 0 and is_long_ago)
 
     async def _mark(self) -> None:
         """Note in the store what is published, and let it drop those pages."""
         async with self._marking:
-            count, self._marked_at = self._unmarked, time.monotonic()
+            count, self._marked_at = self._unmarked, seconds()
             if not count:
                 return
             published, first_page = dict(self._published), self._backlog.first_page
@@ -253,7 +254,7 @@ class Relay:
             self._published = dict(taken.published)
             self._unmarked = 0
             self._backlog.begin(taken.pages, taken.next_page)
-        self._renew_at = time.monotonic() + random.uniform(*self.renew_after_s)
+        self._renew_at = seconds() + random.uniform(*self.renew_after_s)
         self._note_backlog()
         return taken
 

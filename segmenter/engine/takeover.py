@@ -151,10 +151,21 @@ class Takeover:
             more = await self._store.outbox(self.lane, first, min(_PAGES_AT_ONCE, state.next_page - first))
             numbers = [page.number for page in takewhile(lambda page: page.number < state.next_page, more)]
             if not numbers or numbers != list(range(first, first + len(numbers))):
+                await self._refuse_moved(state)
                 raise InvariantError(f"lane {self.lane}: outbox page {first} is missing, found {numbers}")
             pages += more[: len(numbers)]
             first += len(numbers)
         return pages
+
+    async def _refuse_moved(self, state: LaneState) -> None:
+        """Raise TransientError where the lane is not what it was when we asked: begin anew with what it is now.
+
+        A mark of ours that comes late has dropped pages meanwhile, or the store was put back.
+        """
+        found = await self.own_state()
+        if (found.first_page, found.next_page) != (state.first_page, state.next_page):
+            pages = f"{found.first_page} to {found.next_page}, not {state.first_page} to {state.next_page}"
+            raise TransientError(f"lane {self.lane}: the store has pages {pages}, since we asked")
 
     async def _mark(self, state: LaneState, published: Mapping[Output, int], first_page: int) -> None:
         """Note what the log was found to hold, where the store does not know it yet."""

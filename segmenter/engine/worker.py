@@ -6,7 +6,6 @@ pauses alone. The owner of lane 0 also leads: it computes the boundaries of all 
 
 import asyncio
 import logging
-import time
 from collections.abc import Collection, Coroutine, Mapping
 from contextlib import suppress
 
@@ -16,6 +15,7 @@ from segmenter.engine.ending import end
 from segmenter.engine.hold import source_of
 from segmenter.engine.holder import HELP_EVERY_S, LaneHolder
 from segmenter.engine.intake import EngineStatus, Place, Poll
+from segmenter.engine.pace import seconds
 from segmenter.engine.poison import said_of
 from segmenter.engine.positions import fault_of
 from segmenter.engine.repartition import RepartitionTask, Stage
@@ -119,7 +119,7 @@ class Engine:
         self._last_poll_at = now
         if self._is_revoked:
             return
-        poll = _continued(poll, self.intake())
+        poll = self.continued(poll)
         async with self._working, asyncio.TaskGroup() as group:
             for holder in self._holders.values():
                 places = holder.places()
@@ -129,6 +129,20 @@ class Engine:
             for place, task in self._tasks.items():
                 group.create_task(self._advance(place, task, poll, now))
         self._tell_lag(poll, now)
+
+    def continued(self, poll: Poll) -> Poll:
+        """Return a poll without the partitions that were read from another offset than the one wanted by now.
+
+        A lane may have been taken anew while the poll was under way, at an earlier offset: what is read from beyond
+        it would leave a gap.
+        """
+        wanted = self.intake()
+        stale = {place for place, offset in poll.begun.items() if wanted.get(place) != offset}
+        if not stale:
+            return poll
+        records = {place: read for place, read in poll.records.items() if place not in stale}
+        evidence = {place: seen for place, seen in poll.evidence.items() if place not in stale}
+        return Poll(poll.generation, records, evidence, poll.begun)
 
     async def out_of_range(self, place: Place, position: int, log_start: int, log_end: int) -> None:
         """Stop what reads this partition: its log does not hold what comes next."""
@@ -171,7 +185,7 @@ class Engine:
         """Ask the group anew who owns what; lost again within a minute, this process ends."""
         if self._is_revoked:
             return
-        now = time.monotonic()
+        now = seconds()
         if self._last_lost_at is not None and LOSSES_WITHIN_S > now - self._last_lost_at > ONE_REBALANCE_S:
             self._end(OwnershipError(f"lane {lane} was lost twice within {LOSSES_WITHIN_S:.0f} s to another owner"))
             return
@@ -215,7 +229,7 @@ class Engine:
         for place in self._tasks.keys() - self._task_places:
             del self._tasks[place]
             self._recorder.forget_source(*place)
-        for place in self._task_places - self._tasks.keys():
+        for place in sorted(self._task_places - self._tasks.keys()):
             self._errand(self._begin_task(place), f"task {place[0]}/{place[1]}")
 
     async def _begin_task(self, place: Place) -> None:
@@ -247,25 +261,11 @@ class Engine:
             self._stopped_places[place] = said_of(error)
 
     def _tell_lag(self, poll: Poll, now: Instant) -> None:
-        if time.monotonic() < self._lag_told_at + LAG_EVERY_S:
+        if seconds() < self._lag_told_at + LAG_EVERY_S:
             return
-        self._lag_told_at = time.monotonic()
+        self._lag_told_at = seconds()
         for (topic, partition), seen in poll.evidence.items():
             unread = max(0, (seen.end or 0) - seen.position)
             read = poll.records.get((topic, partition))
             age = (now - read[-1].timestamp * MILLISECOND) / SECOND if unread and read else 0.0
             self._recorder.lag(topic, partition, records=unread, age_s=max(0.0, age))
-
-
-def _continued(poll: Poll, wanted: Mapping[Place, int]) -> Poll:
-    """Return a poll without the partitions that were read from another offset than the one wanted by now.
-
-    A lane may have been taken anew while the poll was under way, at an earlier offset: what is read from beyond it
-    would leave a gap.
-    """
-    stale = {place for place, offset in poll.begun.items() if wanted.get(place) != offset}
-    if not stale:
-        return poll
-    records = {place: read for place, read in poll.records.items() if place not in stale}
-    evidence = {place: seen for place, seen in poll.evidence.items() if place not in stale}
-    return Poll(poll.generation, records, evidence, poll.begun)

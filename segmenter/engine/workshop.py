@@ -1,16 +1,20 @@
-"""What all lanes of a worker share."""
+"""What all lanes of a worker share, and what a hold on one is made of."""
 
 import asyncio
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from segmenter.domain.instants import Instant
 from segmenter.engine.clock_check import SureClock
 from segmenter.engine.ear import OpenEar
-from segmenter.engine.lane import Services
+from segmenter.engine.lane import Lane, Services
+from segmenter.engine.reading import Reader
+from segmenter.engine.recovery import Recovery
 from segmenter.engine.relay import Relay
 from segmenter.engine.terms import Terms
-from segmenter.ports import Clock, Decoder, OutputLog, SourceLog, Token
+from segmenter.engine.watermark import Watermark
+from segmenter.ports import Clock, Decoder, LaneState, OutboxPage, OutputLog, Source, SourceLog, Token
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,3 +47,19 @@ class Workshop:
         )
         relay.bound(self.terms.outbox_entries, self.terms.outbox_bytes)
         return relay
+
+    def lane(self, state: LaneState, token: Token, publish: Callable[[Sequence[OutboxPage]], None]) -> Lane:
+        """Return a lane at this state, whose stored pages go to `publish`."""
+        return Lane(state, token, self.terms, self.services, publish)
+
+    def reader(self, lane: int, decoder: Decoder | None = None) -> Reader:
+        """Return what reads the records of a lane, by another decoder than ours where one is given."""
+        return Reader(lane, self.terms.rekeyed, decoder or self.decoder, self.home_of, self.services.recorder)
+
+    def watermark(self, stored: Instant, direct: Sequence[Source]) -> Watermark:
+        """Return the time of a lane that reads these partitions directly."""
+        return Watermark(stored, direct, self.tasks, self.terms)
+
+    def recovery(self) -> Recovery:
+        """Return what knows how a lane learns from its log."""
+        return Recovery(self.services.store, self.services.encoder)

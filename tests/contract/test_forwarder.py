@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 import pytest
@@ -12,6 +13,7 @@ from segmenter.adapters.memory_log import MemoryForwarder
 from segmenter.errors import TransientError
 from segmenter.ports import Forward, Forwarder
 from tests.contract.lane_entries import PARTITIONS
+from tests.contract.simulated import simulated_cluster
 
 
 @dataclass
@@ -22,7 +24,7 @@ class Home:
     arrived: Callable[[int], Awaitable[list[Forward]]]
 
 
-@pytest.fixture(params=["memory", pytest.param("kafka", marks=pytest.mark.kafka)])
+@pytest.fixture(params=["memory", "simulated", pytest.param("kafka", marks=pytest.mark.kafka)])
 async def home(request: pytest.FixtureRequest, unique: Callable[[str], str]) -> AsyncIterator[Home]:
     if request.param == "memory":
         forwarder = MemoryForwarder()
@@ -31,6 +33,10 @@ async def home(request: pytest.FixtureRequest, unique: Callable[[str], str]) -> 
             return forwarder.records[partition]
 
         yield Home(forwarder, remembered)
+        return
+    if request.param == "simulated":
+        async with _simulated_home() as simulated:
+            yield simulated
         return
     bootstrap, topic = request.getfixturevalue("kafka").bootstrap, unique("rekeyed")
     await request.getfixturevalue("make_topics")({topic: PARTITIONS}, {"max.message.bytes": "20000"})
@@ -48,6 +54,18 @@ async def home(request: pytest.FixtureRequest, unique: Callable[[str], str]) -> 
     async with KafkaForwarder(bootstrap, topic) as kafka_forwarder:
         yield Home(kafka_forwarder, logged)
     await wire.close()
+
+
+@asynccontextmanager
+async def _simulated_home() -> AsyncIterator[Home]:
+    cluster = simulated_cluster()
+
+    async def logged(partition: int) -> list[Forward]:
+        found, _ = cluster.broker.log("rekeyed", partition).records_from(0, 10**9)
+        return [Forward(partition=partition, key=r.key, value=r.value, headers=r.headers) for r in found]
+
+    async with KafkaForwarder(cluster, "rekeyed") as forwarder:
+        yield Home(forwarder, logged)
 
 
 def records(source: str, first: int, last: int, value: bytes = b"{}") -> list[Forward]:

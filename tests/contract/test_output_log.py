@@ -9,14 +9,21 @@ from segmenter.adapters.memory_log import MemoryOutputLog
 from segmenter.errors import FencedError
 from segmenter.ports import LaneLog, OutboxEntry, Output, OutputLog
 from tests.contract.lane_entries import PARTITIONS, entries, numbers
+from tests.contract.simulated import simulated_cluster
 
 CHANGES, MEMBERSHIPS, REJECTED = Output.CHANGES, Output.MEMBERSHIPS, Output.REJECTED
 
 
-@pytest.fixture(params=["memory", pytest.param("kafka", marks=pytest.mark.kafka)])
+@pytest.fixture(params=["memory", "simulated", pytest.param("kafka", marks=pytest.mark.kafka)])
 async def log(request: pytest.FixtureRequest, unique: Callable[[str], str]) -> AsyncIterator[OutputLog]:
     if request.param == "memory":
         yield MemoryOutputLog()
+        return
+    if request.param == "simulated":
+        async with KafkaOutputLog(
+            simulated_cluster(), "app", {output: output.value for output in Output}
+        ) as simulated:
+            yield simulated
         return
     topics = {output: unique(output.value) for output in Output}
     bootstrap = request.getfixturevalue("kafka").bootstrap

@@ -379,3 +379,29 @@ async def test_a_stranger_s_record_at_the_tail_is_an_alarm(scene: Scene, caplog:
     await relay.take_over(never_needed)
 
     assert [record.message for record in caplog.records] == ["foreign_producer"]
+
+
+class LateMark(MemoryStore):
+    """A store in which a mark that was sent long ago arrives between two questions of a takeover."""
+
+    def __init__(self, token: Token) -> None:
+        super().__init__(PARTITIONS)
+        self.token = token
+        self.outbox = self.lanes.outbox
+        self.lanes.outbox = self._marked_meanwhile  # type: ignore[method-assign]
+
+    async def _marked_meanwhile(self, lane: int, first: int, count: int) -> list[OutboxPage]:
+        await self.lanes.acknowledge(lane, self.token, {CHANGES: 10}, first + 1)
+        return await self.outbox(lane, first, count)
+
+
+async def test_a_mark_that_comes_during_a_takeover_makes_it_begin_anew_and_stops_no_lane(scene: Scene) -> None:
+    scene.store = LateMark(Token(1, "n1"))
+    owner = await scene.owner()
+    await owner.say(changes=10)
+    await owner.say(changes=10)
+    lane_log = await scene.log.take_over(LANE)
+    await lane_log.send(entries(CHANGES, 1, 10))
+
+    with pytest.raises(TransientError, match="since we asked"):
+        await scene.relay(owner).take_over(never_needed)

@@ -2,13 +2,24 @@
 
 import asyncio
 import json
+from typing import NoReturn
 
 from segmenter.domain.instants import DAY, MINUTE
 from segmenter.engine.intake import LaneCondition
 from segmenter.engine.outbox import PAGE_BYTES, Outbox
 from segmenter.engine.slices import SLICE_BYTES, slices_of
 from segmenter.ports import Body, Output
-from tests.engine.memory_worker import World, click, day, event, order, terms_of, working
+from tests.engine.memory_worker import (
+    MemoryWorker,
+    PausableOutput,
+    World,
+    click,
+    day,
+    event,
+    order,
+    terms_of,
+    working,
+)
 
 ORDERS, CLICKS = ("orders", 0), ("clicks", 0)
 
@@ -140,3 +151,25 @@ async def test_a_poll_of_much_that_is_put_aside_becomes_several_commits() -> Non
 
     assert world.rejected() == {"unparseable": 12}
     assert commits == 3
+
+
+class _BrokenOutput(PausableOutput):
+    """The output of a worker with a bug in it."""
+
+    async def take_over(self, lane: int) -> NoReturn:
+        raise LookupError("our own bug")
+
+
+async def test_a_bug_in_a_takeover_stops_the_lane_and_says_so() -> None:
+    world = World(terms=terms_of())
+    world.output = _BrokenOutput()
+    worker = MemoryWorker(world)
+
+    await worker.engine.assigned(1, [ORDERS, CLICKS])
+    async with asyncio.timeout(10):
+        while not (reasons := worker.engine.status().reasons):  # noqa: ASYNC110 - nobody tells of it
+            await asyncio.sleep(0.01)
+
+    assert "LookupError" in " ".join(reasons.values())
+    assert set(worker.engine.status().lanes.values()) == {LaneCondition.STOPPED}
+    await worker.engine.stop()

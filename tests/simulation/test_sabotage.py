@@ -1,0 +1,22 @@
+"""Every guard whose loss a world has noticed is taken away again in that world, which must notice again."""
+
+import json
+
+import pytest
+
+from tests.simulation.guards import GUARDS
+from tests.simulation.sabotage import FOUND, OPEN, without
+
+_FOUND: dict[str, int] = json.loads(FOUND.read_text())
+
+
+@pytest.mark.parametrize("guard", sorted(_FOUND))
+def test_the_world_that_noticed_a_missing_guard_notices_it_again(guard: str) -> None:
+    outcome = without(guard, _FOUND[guard])
+
+    assert not outcome.is_good
+
+
+def test_every_guard_is_noticed_or_known_to_be_open() -> None:
+    assert GUARDS.keys() == _FOUND.keys() | OPEN.keys()
+    assert not _FOUND.keys() & OPEN.keys()
