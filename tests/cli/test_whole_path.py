@@ -18,6 +18,7 @@ from tests.cli.running import RunCommand
 ROOT = Path(__file__).parents[2]
 EVENTS = str(ROOT / "examples" / "events" / "first-day.jsonl")
 RULEBOOK = str(ROOT / "examples" / "rulebooks" / "small-shop.yaml")
+INPUT_ROLES = ("orders", "clicks", "support", "customers")
 ROLES = ("orders", "clicks", "support", "customers", "rekeyed", "changes", "memberships", "rejected")
 PATIENCE_S = 60
 
@@ -32,6 +33,8 @@ def environment(kafka: KafkaCluster, redis_url: str, unique: Callable[[str], str
         "SEGMENTER_PARTITIONS": "2",
         "SEGMENTER_WEB_BIND": "127.0.0.1:0",
         **{f"SEGMENTER_TOPICS__{role.upper()}__NAME": unique(role) for role in ROLES},
+        # The file ended months ago, and no feed of it will speak again.
+        **{f"SEGMENTER_TOPICS__{role.upper()}__MAX_SILENCE": "off" for role in INPUT_ROLES},
     }
 
 
