@@ -92,9 +92,15 @@ def _fault_of_money(event: Event, value: bytes) -> Rejection | None:
     if currency is not None and currency not in CURRENCIES:
         detail = f"currency is {shown(currency)}, expected three capital letters of ISO 4217"
         return Rejection(RejectReason.UNKNOWN_CURRENCY, detail)
-    if _AMOUNT_AS_TEXT in value and not _has_more_amounts(event):
+    if _is_plain_amount(value) and not _has_more_amounts(event):
         return None
     return _fault_of_numbers(value) if _SUSPICIOUS_NUMBER.search(value) else None
+
+
+def _is_plain_amount(value: bytes) -> bool:
+    """Tell whether there is one amount, as text, with no object beside it and no name written with escapes."""
+    is_flat = value.count(b"{") == 1 and b"\\" not in value
+    return is_flat and _AMOUNT_AS_TEXT in value and value.count(b'"amount"') == 1
 
 
 def _has_more_amounts(event: Event) -> bool:
@@ -102,8 +108,7 @@ def _has_more_amounts(event: Event) -> bool:
     if isinstance(event, OrderRefunded):
         return False
     if isinstance(event, OrderPlaced):
-        more = event.discount or event.tax or event.shipping or event.cost or event.items
-        return bool(more)
+        return bool(event.items) or not event.discount is event.tax is event.shipping is event.cost is None
     return True
 
 

@@ -302,3 +302,22 @@ def test_a_second_of_clock_skew_is_no_reason_to_refuse() -> None:
 
     assert isinstance(decoded, Decoded)
     assert decoded.at == NOW + SECOND
+
+
+@pytest.mark.parametrize(
+    "money",
+    [
+        b'"amount":1e-400,"meta":{"amount":"1"}',
+        b'"amount":"1","amount":1e-400',
+        b'"amount":"1","discount":1e-400',
+        b'"amount":"1","\\u0061mount":1e-400',
+    ],
+)
+def test_an_amount_as_text_hides_no_number_that_is_too_fine(money: bytes) -> None:
+    told = f'"customer_id":"c","order_id":"o","currency":"EUR","occurred_at":"{rfc3339(NOW)}",'
+    value = b'{"type":"order.placed","event_id":"e",' + told.encode() + money + b"}"
+
+    found = JsonDecoder().decode(Given(value))
+
+    assert isinstance(found, Rejection)
+    assert found.reason is RejectReason.AMOUNT_PRECISION
