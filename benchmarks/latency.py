@@ -27,7 +27,7 @@ from benchmarks.live import (
 )
 from benchmarks.machine import load_average
 from benchmarks.shop import SUPPORT, Sent, Shop, customer_id
-from segmenter.domain.instants import DAY, SECOND, Instant, rfc3339
+from segmenter.domain.instants import HOUR, SECOND, Instant, rfc3339
 
 REGULARS = 5_000
 MEASURED_S = 16
@@ -84,8 +84,8 @@ class _Source:
         self._tickets = 0
 
     def past(self) -> Iterator[Sent]:
-        """Yield two orders of yesterday for every regular: none of them changes its lifecycle any more."""
-        first = time.time_ns() // 1_000 - DAY
+        """Yield two orders of an hour ago for every regular: none of them changes its lifecycle any more."""
+        first = time.time_ns() // 1_000 - HOUR
         for number, customer in enumerate(self._regulars * 2):
             yield self._shop.order(customer, first + number * 1_000)
 
