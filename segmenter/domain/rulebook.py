@@ -5,7 +5,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
+from segmenter.domain.conditions import Condition, Definition
 from segmenter.domain.instants import DAY, Span
+from segmenter.domain.plan import Plan, plan_of
+from segmenter.domain.windows import ALL_HISTORY, Window
 
 
 class CountsFrom(StrEnum):
@@ -40,6 +43,72 @@ class ValueRule:
     min_ranked: int = 50
 
 
+class Quintiles(StrEnum):
+    """Bounds that cut all who are ranked into five equal parts, instead of fixed ones."""
+
+    QUINTILES = "quintiles"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RfmRule:
+    """How recency, frequency and monetary value are scored from 1 to 5, and which scores make which group.
+
+    Recency counts from the last order of all, the other two cover the window. Four bounds each, rising: the first
+    scores 5 for recency and 1 for the others, what is above the last 1 and 5. `monetary` is in minor units, rounded
+    down: at most 250.106 is at most 25010 cents. Groups are tried in order; who is in none is in `others`.
+    """
+
+    window: Window = ALL_HISTORY
+    recency: tuple[Span, ...] | Quintiles
+    frequency: tuple[int, ...] | Quintiles
+    monetary: tuple[int, ...] | Quintiles
+    groups: tuple[tuple[str, Condition], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngagementRule:
+    """Clicks warm a customer up, and half of that is gone after each `half_life`.
+
+    Hot is at least `hot`, warm at least `warm`, else cold. A click adds the weight of its kind, 1 by default.
+    """
+
+    half_life: Span = 7 * DAY
+    hot: Decimal = Decimal(5)
+    warm: Decimal = Decimal(1)
+    weights: tuple[tuple[str, Decimal], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InterestRule:
+    """The leading category of clicks, and the leading channel of clicks and orders, both fading by `half_life`.
+
+    Another one leads when it weighs more than `margin` times the present leader.
+    """
+
+    half_life: Span = 30 * DAY
+    margin: Decimal = Decimal("1.2")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CareRule:
+    """Unhappy is who answered so badly last, within `unhappy_for`, or sent back so often within `returns_within`."""
+
+    unhappy_for: Span = 30 * DAY
+    csat_at_most: int = 2
+    nps_at_most: int = 6
+    returns: int = 3
+    returns_within: Span = 90 * DAY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RhythmRule:
+    """At risk is who is silent for `factor` times his own median gap, or for `fallback` with fewer than `orders`."""
+
+    factor: Decimal = Decimal(2)
+    orders: int = 3
+    fallback: Span = 90 * DAY
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rulebook:
     """The rules of one revision. `dedupe_horizon` None means that nothing is ever folded (`simulate`)."""
@@ -48,6 +117,20 @@ class Rulebook:
     rates: Mapping[str, Decimal] = field(default_factory=dict)
     lifecycle: LifecycleRule = LifecycleRule()
     value: ValueRule = ValueRule()
+    rfm: RfmRule | None = None
+    engagement: EngagementRule | None = None
+    interest: InterestRule | None = None
+    care: CareRule | None = None
+    rhythm: RhythmRule | None = None
+    segments: tuple[Definition, ...] = ()
+    """Each after those it names."""
     revision: int = 1
     dedupe_horizon: Span | None = 400 * DAY
     anonymous_expiry: Span = 30 * DAY
+    plan: Plan = field(init=False, compare=False, repr=False)
+    """What has to be kept of a customer for these rules, and which events can touch which of them."""
+
+    def __post_init__(self) -> None:
+        """Work out the plan once."""
+        has_dimensions = any((self.rfm, self.engagement, self.interest, self.care, self.rhythm))
+        object.__setattr__(self, "plan", plan_of(self.segments, has_dimensions=has_dimensions))
