@@ -7,7 +7,8 @@ that new ones are written behind them without looking at those that are there.
 from functools import cache
 from struct import Struct
 
-from segmenter.adapters.profile_parts import Cursor, instant, pack_amount, pack_instant, pack_order
+from segmenter.adapters.order_codec import pack_order, take_order
+from segmenter.adapters.profile_parts import Cursor, instant, pack_amount, pack_instant
 from segmenter.domain.ledger import Folded, Ledger, LooseRefund
 from segmenter.domain.sealed import SealedLedger
 
@@ -15,7 +16,9 @@ from segmenter.domain.sealed import SealedLedger
 ORDERS = 1 << 6
 LOOSE = 1 << 7
 FOLDED = 1 << 8
-LEDGER_FLAGS = ORDERS | LOOSE | FOLDED
+FOLDED_MORE = 1 << 10
+"""What is folded is told with all its totals; form 1 had the first five."""
+LEDGER_FLAGS = ORDERS | LOOSE | FOLDED | FOLDED_MORE
 
 NO_LEDGER = Ledger()
 """Stands for every ledger that holds nothing."""
@@ -39,7 +42,7 @@ def sealed(ledger: Ledger) -> Ledger | SealedLedger:
         for key, refund in ledger.loose_refunds.items():
             parts += (_LOOSE_HEAD.pack(key, refund.at), pack_amount(refund.amount))
     if ledger.folded is not _NOT_FOLDED and ledger.folded != _NOT_FOLDED:
-        flags |= FOLDED
+        flags |= FOLDED | FOLDED_MORE
         _put_folded(parts, ledger.folded)
     if not flags:
         return NO_LEDGER
@@ -73,9 +76,9 @@ def ids_form(count: int) -> Struct:
 def _take_ledger(packed: bytes, flags: int) -> Ledger:
     cursor = Cursor(packed, 0)
     _, count = cursor.take(_HEAD)
-    orders = dict(cursor.take_order() for _ in range(count))
+    orders = dict(take_order(cursor) for _ in range(count))
     loose = dict(_take_loose(cursor) for _ in range(cursor.take_long_count())) if flags & LOOSE else {}
-    folded = _take_folded(cursor) if flags & FOLDED else _NOT_FOLDED
+    folded = _take_folded(cursor, flags) if flags & FOLDED else _NOT_FOLDED
     return Ledger(orders=orders, loose_refunds=loose, folded=folded)
 
 
@@ -87,11 +90,15 @@ def _take_loose(cursor: Cursor) -> tuple[int, LooseRefund]:
 def _put_folded(parts: list[bytes], folded: Folded) -> None:
     first, last = pack_instant(folded.first_at), pack_instant(folded.last_at)
     parts.extend(map(pack_amount, (folded.orders, folded.net, first, last, folded.over_refund)))
+    more = (folded.gross, folded.sold, folded.refunds, folded.refunded)
+    parts.extend(map(pack_amount, (*more, folded.items, folded.discount, folded.discounted, folded.deliveries)))
     parts.append(ids_form(len(folded.ids)).pack(len(folded.ids), *folded.ids))
 
 
-def _take_folded(cursor: Cursor) -> Folded:
+def _take_folded(cursor: Cursor, flags: int) -> Folded:
     orders, net, first, last, over_refund = (cursor.take_amount() for _ in range(5))
+    more = [cursor.take_amount() for _ in range(8)] if flags & FOLDED_MORE else [0] * 8
+    gross, sold, refunds, refunded, items, discount, discounted, deliveries = more
     form = ids_form(cursor.packed[cursor.at] | cursor.packed[cursor.at + 1] << 8)
     return Folded(
         orders=orders,
@@ -99,5 +106,13 @@ def _take_folded(cursor: Cursor) -> Folded:
         first_at=instant(first),
         last_at=instant(last),
         over_refund=over_refund,
+        gross=gross,
+        sold=sold,
+        refunds=refunds,
+        refunded=refunded,
+        items=items,
+        discount=discount,
+        discounted=discounted,
+        deliveries=deliveries,
         ids=cursor.take(form)[1:],
     )

@@ -1,11 +1,10 @@
-"""The small parts of a packed profile: texts, amounts of any size, orders and attributes."""
+"""The small parts of a packed profile: texts, amounts of any size, standings and attributes."""
 
 from struct import Struct
 from typing import Any
 
 from segmenter.domain.events import AttributeValue
 from segmenter.domain.instants import Instant
-from segmenter.domain.ledger import Amended, Order
 from segmenter.domain.profile import Attribute, Standing
 from segmenter.errors import InvariantError
 
@@ -21,29 +20,11 @@ _WORDS = (
 _CODES = {word: code for code, word in enumerate(_WORDS, start=1)}
 _NO_WORD = 255
 
-_PAID = 1 << 0
-_DELIVERED = 1 << 1
-_CANCELLED = 1 << 2
-_WAITING = 1 << 3
-_QUOTED = 1 << 4
-_AMOUNT = 1 << 5
-_CURRENCY = 1 << 6
-_REFUNDS = 1 << 7
-_PLACE = 1 << 8
-_WIDE = 1 << 9
-
 # dimension, segment, since
 _STANDING = Struct("<BBq")
-# flags, hash of the id, placed_at, gross
-_ORDER = Struct("<HQqI")
 _INSTANT = Struct("<q")
-_REFUND = Struct("<QI")
-_KEY = Struct("<Q")
 _FLOAT = Struct("<d")
-_COUNT = Struct("<H")
 _LONG_COUNT = Struct("<I")
-
-_UINT32 = range(2**32)
 
 
 class Cursor:
@@ -121,39 +102,9 @@ class Cursor:
         at: Instant = self.take(_INSTANT)[0]
         return at
 
-    def take_amended(self) -> Amended:
-        """Return an amendment."""
-        return Amended(self.take_instant(), self.take_text(), self.take_text())
-
-    def take_order(self) -> tuple[int, Order]:
-        """Return the hash of an order's id, and the order."""
-        at = self.at
-        flags, key, placed, gross = _ORDER.unpack_from(self.packed, at)
-        self.at = at + _ORDER.size
-        placed_at = None if placed == NONE else placed
-        if not flags:
-            return key, Order(placed_at=placed_at, gross=gross)
-        # The arguments are read from left to right, as `pack_order` put them.
-        return key, Order(
-            placed_at=placed_at,
-            gross=self.take_amount() if flags & _WIDE else gross,
-            paid_at=self.take_instant() if flags & _PAID else None,
-            delivered_at=self.take_instant() if flags & _DELIVERED else None,
-            cancelled_at=self.take_instant() if flags & _CANCELLED else None,
-            waiting_since=self.take_instant() if flags & _WAITING else None,
-            quoted=self.take_text() if flags & _QUOTED else "",
-            amount=self.take_amended() if flags & _AMOUNT else None,
-            currency=self.take_amended() if flags & _CURRENCY else None,
-            refunds=self._take_refunds(flags & _WIDE != 0) if flags & _REFUNDS else (),
-            place=self.take_text() if flags & _PLACE else "",
-        )
-
-    def _take_refunds(self, is_wide: bool) -> tuple[tuple[int, int], ...]:
-        count = self.take_count()
-        if is_wide:
-            return tuple((self.take(_KEY)[0], self.take_amount()) for _ in range(count))
-        refunds = self.take_bytes(count * _REFUND.size)
-        return tuple(_REFUND.iter_unpack(refunds))
+    def take_optional_text(self) -> str | None:
+        """Return a text, or None where none was."""
+        return self.take_text() if self.take_byte() else None
 
     def take_attribute(self) -> tuple[str, Attribute]:
         """Return an attribute's name and its newest value."""
@@ -208,62 +159,14 @@ def pack_text(text: str) -> bytes:
     return pack_sized(text.encode("utf-8", "surrogatepass"))
 
 
+def pack_optional_text(text: str | None) -> bytes:
+    """Pack a text or its absence."""
+    return b"\0" if text is None else b"\1" + pack_text(text)
+
+
 def pack_amount(amount: int) -> bytes:
     """Pack a number of any size in as few bytes as hold it and its sign."""
     return pack_sized(amount.to_bytes((amount.bit_length() >> 3) + 1, "little", signed=True))
-
-
-def pack_order(parts: list[bytes], key: int, order: Order) -> None:
-    """Pack an order behind the hash of its id."""
-    if _is_plain(order) and 0 <= order.gross < _UINT32.stop:
-        parts.append(_ORDER.pack(0, key, NONE if order.placed_at is None else order.placed_at, order.gross))
-    else:
-        _pack_more(parts, key, order)
-
-
-def _is_plain(order: Order) -> bool:
-    """Tell whether nothing is known of an order but when it was placed and what it is worth."""
-    return (
-        order.paid_at is None
-        and order.delivered_at is None
-        and order.cancelled_at is None
-        and order.waiting_since is None
-        and order.amount is None
-        and order.currency is None
-        and not (order.refunds or order.quoted or order.place)
-    )
-
-
-def _pack_more(parts: list[bytes], key: int, order: Order) -> None:
-    """Pack an order of which more is known."""
-    is_wide = order.gross not in _UINT32 or any(amount not in _UINT32 for _, amount in order.refunds)
-    flags = _WIDE if is_wide else 0
-    extras = [pack_amount(order.gross)] if is_wide else []
-    moments = (order.paid_at, order.delivered_at, order.cancelled_at, order.waiting_since)
-    for bit, at in zip((_PAID, _DELIVERED, _CANCELLED, _WAITING), moments, strict=True):
-        if at is not None:
-            flags |= bit
-            extras.append(_INSTANT.pack(at))
-    if order.quoted:
-        flags |= _QUOTED
-        extras.append(pack_text(order.quoted))
-    for bit, amended in ((_AMOUNT, order.amount), (_CURRENCY, order.currency)):
-        if amended is not None:
-            flags |= bit
-            extras += (_INSTANT.pack(amended.at), pack_text(amended.by), pack_text(amended.to))
-    if order.refunds:
-        flags |= _REFUNDS
-        extras.append(_COUNT.pack(len(order.refunds)))
-        extras += (
-            _KEY.pack(refund) + pack_amount(amount) if is_wide else _REFUND.pack(refund, amount)
-            for refund, amount in order.refunds
-        )
-    if order.place:
-        flags |= _PLACE
-        extras.append(pack_text(order.place))
-    placed_at = NONE if order.placed_at is None else order.placed_at
-    parts.append(_ORDER.pack(flags, key, placed_at, 0 if is_wide else order.gross))
-    parts += extras
 
 
 def pack_standing(parts: list[bytes], dimension: str, standing: Standing) -> None:

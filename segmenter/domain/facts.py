@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import TypeAlias, assert_never
 
 from segmenter.domain.causes import Arrived, Rejection, RejectReason
+from segmenter.domain.details import amended_details, details_of
 from segmenter.domain.events import (
     OrderCancelled,
     OrderDelivered,
@@ -123,7 +124,7 @@ def _amended(before: Order, fact: OrderFact, cause: Arrived, rulebook: Rulebook)
         case OrderUpdated():
             return _updated(before, fact, cause, rulebook)
         case OrderRefunded():
-            return _refunded(before, fact, rulebook)
+            return _refunded(before, fact, cause.at, rulebook)
         case _:
             assert_never(fact)
 
@@ -141,7 +142,7 @@ def _placed(before: Order, fact: OrderPlaced, at: Instant, rulebook: Rulebook) -
     is_own = fact.currency == rulebook.currency and not minor.rounded
     is_plain = is_own and before.amount is None and before.currency is None
     if is_plain and before is _UNKNOWN:
-        return _Entry(Order(placed_at=at, gross=minor.units))
+        return _Entry(Order(placed_at=at, gross=minor.units, details=details_of(fact)))
     placed = replace(
         before,
         placed_at=at,
@@ -149,6 +150,7 @@ def _placed(before: Order, fact: OrderPlaced, at: Instant, rulebook: Rulebook) -
         quoted="" if is_plain else _quoted(fact.amount, fact.currency),
         waiting_since=None,
         place="",
+        details=details_of(fact, before.details),
     )
     return _Entry(placed if is_plain else _revalued(placed, rulebook), int(minor.rounded))
 
@@ -161,7 +163,11 @@ def _updated(before: Order, fact: OrderUpdated, cause: Arrived, rulebook: Rulebo
         after = replace(after, amount=Amended(cause.at, cause.event_id, str(fact.amount)))
     if fact.currency is not None and _is_newer(cause, before.currency):
         after = replace(after, currency=Amended(cause.at, cause.event_id, fact.currency))
-    if after is before or after.placed_at is None:
+    details = amended_details(before.details, fact, (cause.at, cause.event_id))
+    if details is not before.details:
+        after = replace(after, details=details)
+    is_worth_the_same = after.amount is before.amount and after.currency is before.currency
+    if is_worth_the_same or after.placed_at is None:
         return _Entry(after)
     if not after.quoted:
         amount = Decimal(before.gross).scaleb(-exponent_of(rulebook.currency))
@@ -187,16 +193,16 @@ def _revalued(order: Order, rulebook: Rulebook) -> Order:
     return order if minor is None else replace(order, gross=minor.units)
 
 
-def _refunded(before: Order, fact: OrderRefunded, rulebook: Rulebook) -> _Entry | Rejection | Known:
+def _refunded(before: Order, fact: OrderRefunded, at: Instant, rulebook: Rulebook) -> _Entry | Rejection | Known:
     key = id_hash(fact.refund_id)
-    if any(known == key for known, _ in before.refunds):
+    if any(known == key for known, _, _ in before.refunds):
         return Known()
     if len(before.refunds) >= REFUNDS_PER_ORDER:
         return Rejection(RejectReason.TOO_MANY_FACTS, f"this order has {REFUNDS_PER_ORDER} refunds already")
     minor = converted(fact.amount, fact.currency, rulebook.currency, rulebook.rates)
     if minor is None:
         return no_rate(fact.currency, rulebook)
-    refunds = tuple(sorted((*before.refunds, (key, minor.units))))
+    refunds = tuple(sorted((*before.refunds, (key, minor.units, at))))
     return _Entry(replace(before, refunds=refunds), int(minor.rounded))
 
 

@@ -7,6 +7,7 @@ comes before its order waits in the entry. Entries older than the dedupe horizon
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from segmenter.domain.instants import Instant, Span
 from segmenter.domain.rulebook import CountsFrom
@@ -34,6 +35,36 @@ class Amended:
     to: str
 
 
+@dataclass(slots=True)
+class Line:
+    """What was bought in one line of an order; `amount` in the currency of the order."""
+
+    item: str
+    category: str | None
+    quantity: int
+    amount: Decimal | None
+
+
+@dataclass(slots=True, kw_only=True)
+class Details:
+    """What an order says beyond its worth; amounts in the currency of the order. Replaced, never changed."""
+
+    channel: str | None = None
+    campaign: str | None = None
+    coupon: str | None = None
+    discount: Decimal | None = None
+    tax: Decimal | None = None
+    shipping: Decimal | None = None
+    cost: Decimal | None = None
+    lines: tuple[Line, ...] = ()
+    lines_by: tuple[Instant, str] | None = None
+    """The newest event that amended the lines: when, and its id."""
+    discount_by: tuple[Instant, str] | None = None
+
+
+NO_DETAILS = Details()
+
+
 @dataclass(slots=True, kw_only=True)
 class Order:
     """One order; replaced, never changed. `placed_at` None: facts wait here for an order that has not come yet.
@@ -54,16 +85,19 @@ class Order:
     """What was placed, as `amount currency`; kept only for a foreign currency or an amended order."""
     amount: Amended | None = None
     currency: Amended | None = None
-    refunds: tuple[tuple[int, int], ...] = ()
+    refunds: tuple[tuple[int, int, Instant], ...] = ()
+    """Hash of the id, minor units, and time of each."""
     waiting_since: Instant | None = None
     """Time of the newest fact that waits; None once the order is there."""
     place: str = ""
     """Where the newest waiting fact came from: `topic/partition/offset`."""
+    details: Details | None = None
+    """None where the order said nothing but its worth."""
 
     @property
     def refunded(self) -> int:
         """Sum of what went back, unclamped."""
-        return sum(amount for _, amount in self.refunds)
+        return sum(amount for _, amount, _ in self.refunds)
 
     @property
     def net(self) -> int:
@@ -108,6 +142,15 @@ class Folded:
     first_at: Instant | None = None
     last_at: Instant | None = None
     over_refund: int = 0
+    gross: int = 0
+    sold: int = 0
+    """What the orders came to that were not cancelled, whatever went back."""
+    refunds: int = 0
+    refunded: int = 0
+    items: int = 0
+    discount: int = 0
+    discounted: int = 0
+    deliveries: int = 0
     ids: tuple[int, ...] = ()
     """32-bit prefixes of the newest folded order and refund ids."""
 
@@ -164,14 +207,14 @@ class Totals:
 def totals_of(ledger: Ledger, now: Instant, counts_from: CountsFrom, window: Span | None) -> Totals:
     """Return the totals at `now`: an order is in the window while now < its time + window (None: for ever)."""
     folded, orders = ledger.folded, ledger.orders.values()
-    counting = _counting(orders, counts_from)
+    counted = counting(orders, counts_from)
     loose = [(refund.at, -refund.amount) for refund in ledger.loose_refunds.values()]
-    amounts = [*counting, *loose]
-    times = [at for at, _ in counting]
+    amounts = [*counted, *loose]
+    times = [at for at, _ in counted]
     window_net, leaves_at = _in_window(amounts, now, window)
     waiting = [order.waiting_since for order in orders if order.placed_at is None]
     return Totals(
-        orders=folded.orders + len(counting),
+        orders=folded.orders + len(counted),
         first_order_at=min(_known(folded.first_at, times), default=None),
         last_order_at=max(_known(folded.last_at, times), default=None),
         net=folded.net + sum([net for _, net in amounts]),
@@ -203,7 +246,7 @@ def totals_with(totals: Totals, at: Instant, net: int, now: Instant, window: Spa
     )
 
 
-def _counting(orders: Iterable[Order], counts_from: CountsFrom) -> list[tuple[Instant, int]]:
+def counting(orders: Iterable[Order], counts_from: CountsFrom) -> list[tuple[Instant, int]]:
     """Return time and net of every order that counts: paid for and delivered if need be, and worth something."""
     if counts_from is CountsFrom.PLACED:  # nearly always, and a third faster than asking for each
         return [(at, net) for order in orders if (at := order.placed_at) is not None and (net := order.net) > 0]
@@ -223,47 +266,3 @@ def _in_window(amounts: list[tuple[Instant, int]], now: Instant, window: Span | 
     start = now - window
     inside = [amount for amount in amounts if amount[0] > start]
     return sum([net for _, net in inside]), min(inside)[0] + window if inside else None
-
-
-def folded_before(ledger: Ledger, horizon_at: Instant, counts_from: CountsFrom) -> Ledger:
-    """Return the ledger with every order and loose refund older than `horizon_at` folded into the totals.
-
-    The same totals come out whenever it is done. Facts that still wait for their order stay.
-    """
-    # No order is older than it was placed: most need no closer look.
-    old_orders = {
-        k: o
-        for k, o in ledger.orders.items()
-        if o.placed_at is not None and o.placed_at < horizon_at and _age_at(o) < horizon_at
-    }
-    old_refunds = {k: r for k, r in ledger.loose_refunds.items() if r.at < horizon_at}
-    if not old_orders and not old_refunds:
-        return ledger
-    return Ledger(
-        orders={k: o for k, o in ledger.orders.items() if k not in old_orders},
-        loose_refunds={k: r for k, r in ledger.loose_refunds.items() if k not in old_refunds},
-        folded=_folded(ledger.folded, old_orders, old_refunds, counts_from),
-    )
-
-
-def _age_at(order: Order) -> Instant:
-    """Return the newest time that makes an order old: waiting facts are never folded."""
-    if order.placed_at is None:
-        return NEVER
-    return max(order.placed_at, order.paid_at or 0, order.delivered_at or 0)
-
-
-def _folded(
-    before: Folded, orders: dict[int, Order], refunds: dict[int, LooseRefund], counts_from: CountsFrom
-) -> Folded:
-    counting = _counting(orders.values(), counts_from)
-    times = [at for at, _ in counting]
-    oldest_first = sorted((_age_at(o), k) for k, o in orders.items()) + sorted((r.at, k) for k, r in refunds.items())
-    return Folded(
-        orders=before.orders + len(counting),
-        net=before.net + sum(net for _, net in counting) - sum(r.amount for r in refunds.values()),
-        first_at=min((t for t in (before.first_at, *times) if t is not None), default=None),
-        last_at=max((t for t in (before.last_at, *times) if t is not None), default=None),
-        over_refund=before.over_refund + sum(order.over_refund for order in orders.values()),
-        ids=(*before.ids, *(key >> 32 for _, key in oldest_first))[-FOLDED_IDS_KEPT:],
-    )

@@ -20,6 +20,7 @@ from segmenter.domain.causes import (
     Verdict,
 )
 from segmenter.domain.changes import CauseKind, CauseNote
+from segmenter.domain.details import details_of, says_more
 from segmenter.domain.events import (
     CustomerUpdated,
     Event,
@@ -34,8 +35,9 @@ from segmenter.domain.events import (
     SupportOpened,
 )
 from segmenter.domain.facts import Known, recorded
+from segmenter.domain.folding import folded_before
 from segmenter.domain.instants import Instant, Span, instant_of
-from segmenter.domain.ledger import Ledger, Order, folded_before, id_hash, totals_of, totals_with
+from segmenter.domain.ledger import Ledger, Order, id_hash, totals_of, totals_with
 from segmenter.domain.money import minor_units
 from segmenter.domain.profile import ATTRIBUTES_KEPT, RECENT_IDS_KEPT, Attribute, Profile
 from segmenter.domain.rulebook import CountsFrom, Rulebook
@@ -151,9 +153,7 @@ def _record_order(telling: Telling, cause: Arrived, event: Event) -> bool:
     if type(event) is OrderPlaced and _add_order(profile, event, cause, rulebook):
         return True
     if rulebook.dedupe_horizon is not None:
-        profile.ledger = folded_before(
-            profile.ledger, _horizon_at(profile, cause, rulebook.dedupe_horizon), rulebook.lifecycle.counts_from
-        )
+        profile.ledger = folded_before(profile.ledger, _horizon_at(profile, cause, rulebook.dedupe_horizon), rulebook)
     assert isinstance(event, OrderFact)  # noqa: S101 - narrows the union for the type checker
     is_repeat = isinstance(event, OrderUpdated) and _repeat_key(cause.event_id) in profile.recent_ids
     outcome = Known() if is_repeat else recorded(profile.ledger, event, cause, rulebook)
@@ -200,7 +200,8 @@ def _add_order(profile: Profile, event: OrderPlaced, cause: Arrived, rulebook: R
     minor = minor_units(event.amount, event.currency)
     if minor.rounded or minor.units <= 0 or ledger.may_hold(key):
         return False
-    profile.ledger_part = ledger.grown(key, Order(placed_at=at, gross=minor.units))
+    details = details_of(event) if says_more(event) else None
+    profile.ledger_part = ledger.grown(key, Order(placed_at=at, gross=minor.units, details=details))
     profile.totals = totals_with(totals, at, minor.units, profile.settled_at, rulebook.value.window)
     return True
 

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import TypeAlias
 
+from segmenter.domain.folding import folded_before
 from segmenter.domain.instants import Instant, rfc3339
-from segmenter.domain.ledger import FOLDED_IDS_KEPT, Folded, Ledger, Order, Totals, folded_before
+from segmenter.domain.ledger import FOLDED_IDS_KEPT, Folded, Ledger, Order, Totals
 from segmenter.domain.profile import LIFECYCLE, VALUE, Profile
 from segmenter.domain.rulebook import Rulebook
 
@@ -73,7 +74,7 @@ def _as_of(ledger: Ledger, rulebook: Rulebook, watermark: Instant) -> Ledger:
     """Return a ledger folded as far as it may be: when it is done depends on when facts arrive."""
     if rulebook.dedupe_horizon is None:
         return ledger
-    return folded_before(ledger, watermark - rulebook.dedupe_horizon, rulebook.lifecycle.counts_from)
+    return folded_before(ledger, watermark - rulebook.dedupe_horizon, rulebook)
 
 
 def _of_ledgers(live: Ledger, rebuilt: Ledger) -> Iterator[FieldDifference]:

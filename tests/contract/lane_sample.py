@@ -110,7 +110,7 @@ def _known_by_heart() -> Profile:
         quoted="100 USD",
         amount=Amended(NOON, "e-1", "120"),
         currency=Amended(NOON, "e-2", "USD"),
-        refunds=((2**63, 500), (1, 10**19)),
+        refunds=((2**63, 500, NOON), (1, 10**19, NOON)),
         waiting_since=NOON + 4,
         place="orders/3/17",
     )

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segmenter.adapters.profile_codec import VERSION, decode, encode
-from segmenter.domain.ledger import Amended, Folded, Ledger, LooseRefund, Order, Totals
+from segmenter.domain.ledger import Amended, Details, Folded, Ledger, Line, LooseRefund, Order, Totals
 from segmenter.domain.profile import Attribute, Profile, Standing
 from segmenter.errors import InvariantError
 from tests.domain.profiles import profile_of
@@ -22,6 +22,23 @@ DIMENSIONS = st.sampled_from(["lifecycle", "value", "custom.vip"]) | st.text(max
 SEGMENTS = st.sampled_from(["prospect", "A", "in", "champions"]) | st.text(max_size=8)
 AMENDMENTS = st.none() | st.builds(Amended, INSTANTS, TEXTS, TEXTS)
 
+DECIMALS = st.none() | st.decimals(0, 10**12, places=3)
+LINES = st.builds(Line, TEXTS, st.none() | TEXTS, AMOUNTS, DECIMALS)
+BY = st.none() | st.tuples(INSTANTS, TEXTS)
+DETAILS = st.none() | st.builds(
+    Details,
+    channel=st.none() | TEXTS,
+    campaign=st.none() | TEXTS,
+    coupon=st.none() | TEXTS,
+    discount=DECIMALS,
+    tax=DECIMALS,
+    shipping=DECIMALS,
+    cost=DECIMALS,
+    lines=st.lists(LINES, max_size=3).map(tuple),
+    lines_by=BY,
+    discount_by=BY,
+)
+
 ORDERS = st.builds(
     Order,
     placed_at=MOMENTS,
@@ -32,9 +49,10 @@ ORDERS = st.builds(
     quoted=TEXTS,
     amount=AMENDMENTS,
     currency=AMENDMENTS,
-    refunds=st.lists(st.tuples(HASHES, AMOUNTS), max_size=3).map(tuple),
+    refunds=st.lists(st.tuples(HASHES, AMOUNTS, INSTANTS), max_size=3).map(tuple),
     waiting_since=MOMENTS,
     place=TEXTS,
+    details=DETAILS,
 )
 FOLDED = st.builds(
     Folded,
@@ -43,6 +61,14 @@ FOLDED = st.builds(
     first_at=MOMENTS,
     last_at=MOMENTS,
     over_refund=AMOUNTS,
+    gross=AMOUNTS,
+    sold=AMOUNTS,
+    refunds=COUNTS,
+    refunded=AMOUNTS,
+    items=AMOUNTS,
+    discount=AMOUNTS,
+    discounted=COUNTS,
+    deliveries=COUNTS,
     ids=st.lists(SHORT_HASHES, max_size=4).map(tuple),
 )
 LEDGERS = st.builds(

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from segmenter.domain.causes import Arrived, Tick, Verdict
 from segmenter.domain.events import Event, OrderUpdated, identity_of
+from segmenter.domain.folding import folded_before
 from segmenter.domain.instants import MICROSECOND, Instant, instant_of
-from segmenter.domain.ledger import folded_before, totals_of
+from segmenter.domain.ledger import totals_of
 from segmenter.domain.step import step
 from segmenter.domain.value import Boundary
 from tests.oracle.model import ORDER_EVENTS
@@ -113,7 +114,7 @@ def test_folding_at_any_time_leaves_the_totals(
         ledger = profile.ledger
         for moment in foldings:
             horizon_at = instant_of(moment) if window is None else min(instant_of(moment), instant_of(now) - window)
-            ledger = folded_before(ledger, horizon_at, counts_from)
+            ledger = folded_before(ledger, horizon_at, rules.rulebook)
         folded = totals_of(ledger, instant_of(now), counts_from, window)
         whole = totals_of(profile.ledger, instant_of(now), counts_from, window)
         assert numbers_of(folded) == numbers_of(whole)
