@@ -4,7 +4,7 @@ The reverse index of the rules: an event that no rule names leaves a profile's b
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from zlib import crc32
 
 from segmenter.domain.conditions import (
@@ -63,18 +63,21 @@ class Plan:
 
     definitions: tuple[Definition, ...] = ()
     """Those in which customers move, each after those it names."""
+    definition_by_dimension: Mapping[str, Definition] = field(default_factory=dict)
     has_dimensions: bool = False
     """Whether there are more dimensions than lifecycle and value."""
     click_tallies: tuple[Tally, ...] = ()
     contact_tallies: tuple[Tally, ...] = ()
-    tally_by_leaf: Mapping[Measured, Tally] | None = None
+    tally_by_leaf: Mapping[Measured, Tally] = field(default_factory=dict)
     tracks: tuple[Track, ...] = ()
-    track_by_sequence: Mapping[Sequence, Track] | None = None
+    track_by_sequence: Mapping[Sequence, Track] = field(default_factory=dict)
     track_types: frozenset[str] = frozenset()
     asks_for_clicks: bool = False
     """Whether a rule asks how long there was no click."""
     asks_for_contacts: bool = False
-    asks_for_anything: bool = False
+    watches_clicks: bool = False
+    """Whether a click can touch any rule at all."""
+    watches_contacts: bool = False
 
     @property
     def is_plain(self) -> bool:
@@ -82,26 +85,31 @@ class Plan:
         return not (self.definitions or self.has_dimensions)
 
 
-def plan_of(segments: Iterable[Definition], *, has_dimensions: bool) -> Plan:
-    """Return the plan of these definitions."""
+def plan_of(segments: Iterable[Definition], *, has_dimensions: bool, has_clicks: bool) -> Plan:
+    """Return the plan of these definitions, and of dimensions that may be made from clicks."""
     definitions = tuple(definition for definition in segments if definition.is_evaluated)
     leaves = [leaf for definition in definitions for leaf in _leaves(definition)]
     tallies = {leaf: _tally(leaf) for leaf in leaves if isinstance(leaf, Measured) and leaf.measure in TALLIED}
     kept = {tally.key: tally for tally in tallies.values()}.values()
     sequences = {leaf: Track(_key(repr(leaf)), leaf) for leaf in leaves if isinstance(leaf, Sequence)}
     missed = {leaf.activity for leaf in leaves if isinstance(leaf, Absent)}
+    clicks = tuple(tally for tally in kept if tally.measure is Measure.CLICKS)
+    contacts = tuple(tally for tally in kept if tally.measure is not Measure.CLICKS)
+    types = frozenset(type_of(step) for sequence in sequences for step in sequence.steps)
     return Plan(
         definitions=definitions,
+        definition_by_dimension={definition.dimension: definition for definition in definitions},
         has_dimensions=has_dimensions,
-        click_tallies=tuple(tally for tally in kept if tally.measure is Measure.CLICKS),
-        contact_tallies=tuple(tally for tally in kept if tally.measure is not Measure.CLICKS),
+        click_tallies=clicks,
+        contact_tallies=contacts,
         tally_by_leaf=tallies,
         tracks=tuple(sequences.values()),
         track_by_sequence=sequences,
-        track_types=frozenset(type_of(step) for sequence in sequences for step in sequence.steps),
+        track_types=types,
         asks_for_clicks=Activity.CLICK in missed,
         asks_for_contacts=Activity.CONTACT in missed,
-        asks_for_anything=Activity.ANY in missed,
+        watches_clicks=bool(clicks or has_clicks or "click" in types or missed & {Activity.CLICK, Activity.ANY}),
+        watches_contacts=bool(contacts or "contact" in types or missed & {Activity.CONTACT, Activity.ANY}),
     )
 
 

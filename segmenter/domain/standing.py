@@ -1,14 +1,20 @@
 """Where a customer stands at an instant, when that can change by time alone, and why."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from segmenter.domain.behaviour import ENDLESS
 from segmenter.domain.changes import Change, Reason
+from segmenter.domain.dimensions import dimensions_of
+from segmenter.domain.evaluation import segments_of
 from segmenter.domain.instants import Instant, rfc3339, span_text
 from segmenter.domain.lifecycle import Lifecycle, inactive_at, lifecycle_at
 from segmenter.domain.money import money_text
 from segmenter.domain.profile import LIFECYCLE, VALUE, Profile
+from segmenter.domain.reasons import further_reasons
 from segmenter.domain.rulebook import Rulebook
+from segmenter.domain.sight import Sight
 from segmenter.domain.value import A, B, Boundary, C, grade, is_fall, share_above
+from segmenter.domain.windows import NEVER
 
 
 @dataclass(slots=True)
@@ -17,10 +23,28 @@ class Answer:
 
     segments: dict[str, str]
     valid_until: Instant | None
+    slack: int = ENDLESS
+    """How many clicks or messages must come before any of them can change by these."""
+    held: tuple[str, ...] = ()
+    """Dimensions in which a move is held back by a stay or a cooldown."""
+    scores: dict[str, int] = field(default_factory=dict)
 
 
 def standing_at(now: Instant, profile: Profile, rulebook: Rulebook, boundary: Boundary | None) -> Answer:
     """Return where the customer stands at `now`, given the totals of that instant."""
+    answer = _class_at(now, profile, rulebook, boundary)
+    if rulebook.plan.is_plain or not answer.segments:
+        return answer
+    sight = Sight(profile, now, rulebook, answer.segments)
+    until, slack = dimensions_of(sight)
+    segments_until, segments_slack, held = segments_of(sight)
+    next_at = min(until, segments_until)
+    valid_until = answer.valid_until if next_at >= NEVER else earliest(answer.valid_until, next_at)
+    return Answer(answer.segments, valid_until, min(slack, segments_slack), held, sight.scores)
+
+
+def _class_at(now: Instant, profile: Profile, rulebook: Rulebook, boundary: Boundary | None) -> Answer:
+    """Return lifecycle and value."""
     if profile.is_anonymous or profile.is_excluded or not profile.is_known:
         return Answer({}, None)
     totals = profile.totals
@@ -69,6 +93,8 @@ def reasons_for(
         return (Reason(dimension=VALUE, condition="orders", actual=orders, threshold="1"),)
     if change.dimension == VALUE and change.after is not None and boundary is not None:
         return (_value_reason(change.before, change.after, profile, rulebook, boundary),)
+    if change.dimension not in (LIFECYCLE, VALUE):
+        return further_reasons(change, profile, now, rulebook)
     return ()
 
 

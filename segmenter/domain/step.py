@@ -33,12 +33,14 @@ from segmenter.domain.events import (
     OrderUpdated,
     SupportClosed,
     SupportOpened,
+    SupportRated,
 )
 from segmenter.domain.facts import Known, recorded
 from segmenter.domain.folding import folded_before
 from segmenter.domain.instants import Instant, Span, instant_of
 from segmenter.domain.ledger import Ledger, Order, id_hash, totals_of, totals_with
 from segmenter.domain.money import minor_units
+from segmenter.domain.noting import noted, rating_noted, ticket_noted
 from segmenter.domain.profile import ATTRIBUTES_KEPT, RECENT_IDS_KEPT, Attribute, Profile
 from segmenter.domain.rulebook import CountsFrom, Rulebook
 from segmenter.domain.sealed import SealedLedger
@@ -143,7 +145,10 @@ def _arrive(telling: Telling, cause: Arrived) -> None:
     if profile.is_excluded != was_excluded:
         # Nobody has kept the totals of who was excluded.
         _total(profile, telling.rulebook)
-    if is_order_fact or first is None or profile.is_excluded != was_excluded:
+    is_touched = is_order_fact or first is None or profile.is_excluded != was_excluded
+    if not telling.rulebook.plan.is_plain:
+        is_touched = noted(profile, event, at, telling.rulebook) or is_touched
+    if is_touched:
         telling.evaluate(profile.settled_at, max(at, profile.settled_at), (cause, is_late))
 
 
@@ -211,7 +216,9 @@ def _record_other(telling: Telling, cause: Arrived, event: Event) -> bool:
     if not isinstance(event, CustomerUpdated):
         # A ticket has its states once, under whatever event ids.
         if isinstance(event, SupportOpened) or isinstance(event, SupportClosed):  # noqa: SIM101 - twice as fast as a tuple
-            return _remember(telling.profile, f"{event.type} {event.ticket_id}")
+            return ticket_noted(telling.profile, event, cause.at)
+        if isinstance(event, SupportRated):
+            return rating_noted(telling.profile, event, cause.at, cause.event_id)
         return _remember(telling.profile, cause.event_id)
     rejection = _update(telling.profile, cause, event)
     if rejection is not None:
