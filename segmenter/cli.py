@@ -14,6 +14,7 @@ from segmenter.commands import (
     customer,
     demo,
     doctor,
+    hold,
     positions,
     publish,
     rejected,
@@ -58,7 +59,7 @@ def root(
 
 _COMMANDS = (
     *(demo, worker, topics, publish, simulate, customer, sources, positions),
-    *(rulebook, schemas, rejected, audit, doctor),
+    *(rulebook, hold, schemas, rejected, audit, doctor),
 )
 for module in _COMMANDS:
     module.register(app)

@@ -6,7 +6,7 @@ More than 300 lines, as this is the one list of all numbers.
 """
 
 from collections import Counter as Tally
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Literal, TypeAlias, get_args
 
 from prometheus_client import (
@@ -22,6 +22,8 @@ from prometheus_client import (
 from segmenter.domain.causes import RejectReason, Verdict
 from segmenter.domain.changes import CauseKind
 from segmenter.domain.events import Event
+from segmenter.domain.holding import EVERYTHING_HELD
+from segmenter.domain.profile import WAITING
 from segmenter.ports import RefusalKind
 
 Stage: TypeAlias = Literal["decode", "load", "step", "commit", "relay"]
@@ -52,6 +54,7 @@ class Metrics:
         self._declare_time()
         self._declare_lanes()
         self._declare_classes()
+        self._declare_rules()
         self._show_zeros()
 
     def events(self, kind: str, verdict: Verdict, count: int = 1) -> None:
@@ -172,7 +175,32 @@ class Metrics:
         """A lane holds this many customers by (dimension, segment)."""
         self._sizes.put(lane, customers)
         for (dimension, segment), count in self._sizes.total().items():
-            self._segment_customers.labels(dimension, segment).set(count)
+            if dimension == WAITING:
+                self._waiting_changes.labels(segment).set(max(0, count))
+            else:
+                self._segment_customers.labels(dimension, segment).set(count)
+
+    def rulebook_adopted(self, lane: int, revision: int) -> None:
+        """A lane decides by this revision of the rulebook."""
+        self._revision.labels(lane).set(revision)
+        self._backfill_share.labels(lane).set(1)
+
+    def backfilled(self, lane: int, *, customers: int, share: float) -> None:
+        """A bite of the pass over stored customers was taken; this share of them is done."""
+        self._backfilled.inc(customers)
+        self._backfill_share.labels(lane).set(share)
+
+    def stormed(self, dimension: str) -> None:
+        """Too many left a segment: its further moves are held."""
+        self._storms.labels(dimension).inc()
+
+    def held(self, dimensions: Collection[str]) -> None:
+        """The moves in these dimensions are held, in any lane of this worker; `all`: in every dimension."""
+        for dimension in self._held_seen - set(dimensions):
+            self._held.labels(dimension).set(0)
+        for dimension in dimensions:
+            self._held.labels(dimension).set(1)
+        self._held_seen |= set(dimensions)
 
     def audited(self, *numbers: int) -> None:
         """The last audit, by whomever: its end as Unix time, customers, differences, customers not auditable."""
@@ -251,7 +279,7 @@ class Metrics:
         self._outbox_age = self._gauge("outbox_age_seconds", "Age of the oldest of them.", "partition")
         self._boundary_version = self._gauge("boundary_version", "Boundary in use, by lane.", "partition")
         self._lanes = self._gauge("lanes", "Lanes of this worker, by state.", "state")
-        self._lane_gauges = (
+        self._lane_gauges: tuple[Gauge, ...] = (
             self._watermark_delay,
             self._outbox_entries,
             self._outbox_bytes,
@@ -271,6 +299,20 @@ class Metrics:
         audit = ("finished_timestamp_seconds", "customers", "differences", "not_auditable_customers")
         self._audit = tuple(self._gauge(f"audit_{name}", f"The last audit: {name}.") for name in audit)
 
+    def _declare_rules(self) -> None:
+        self._revision = self._gauge("rulebook_revision", "Revision of the rulebook, by lane.", "partition")
+        self._backfill_share = self._gauge(
+            "backfill_share", "Share done of the pass over stored customers; 1: there is none.", "partition"
+        )
+        self._lane_gauges += (self._revision, self._backfill_share)
+        self._backfilled = self._counter("backfilled_customers", "Customers looked at in passes over all stored.")
+        self._storms = self._counter("storms", "Times too many left a segment of a lane.", "dimension")
+        self._held = self._gauge("held", "1 while moves in a dimension are not told.", "dimension")
+        self._held_seen: set[str] = {EVERYTHING_HELD}
+        self._waiting_changes = self._gauge(
+            "waiting_changes", "Customers whose moves are not told yet, in the lanes of this worker.", "dimension"
+        )
+
     def _show_zeros(self) -> None:
         """Make the closed sets visible from the start: `increase()` misses the first step out of nothing."""
         for verdict in Verdict:
@@ -286,6 +328,7 @@ class Metrics:
             self._takeovers.labels(outcome)
         for round_outcome in ("published", "unchanged"):
             self._rounds.labels(round_outcome)
+        self._held.labels(EVERYTHING_HELD).set(0)
         self.lanes({})
 
     def _counter(self, name: str, help_text: str, *labels: str) -> Counter:

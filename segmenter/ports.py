@@ -14,7 +14,9 @@ from segmenter.domain.changes import CauseKind, ChangeSet, Membership
 from segmenter.domain.events import Event
 from segmenter.domain.instants import BEGINNING, Instant, Span
 from segmenter.domain.profile import Profile
+from segmenter.domain.revision import FIRST, Revision
 from segmenter.domain.value import Boundary
+from segmenter.domain.walking import Stop
 
 Source: TypeAlias = str
 """A source partition as text: `orders/3`."""
@@ -173,6 +175,23 @@ class Sweep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Walk:
+    """An unfinished pass over all customers of a lane, begun when its watermark was `at`.
+
+    It has come to `cursor`; who lies beyond is looked at before anything else happens to him. `dropped` and
+    `released` are dimensions, or all of them, whose held moves an operator has let go.
+    """
+
+    at: Instant
+    cursor: Stop | None = None
+    is_redefining: bool = False
+    """Another revision of the rulebook was adopted."""
+    is_announced: bool = False
+    dropped: tuple[str, ...] = ()
+    released: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LaneNotes:
     """The small state of a lane that is written whole with each commit."""
 
@@ -185,6 +204,13 @@ class LaneNotes:
     """When the first start had caught up; what was recorded before is history. None: it has not yet."""
     recover_upto: Mapping[Source, int] = field(default_factory=dict)
     """After a rewind: held customers are released when the lane has come up to here; empty where none is held."""
+    revision: int = FIRST
+    """Of the rulebook by which this lane decides."""
+    walk: Walk | None = None
+    orders: int = 0
+    """The number of the newest order to hold or let go that this lane has adopted."""
+    held: tuple[str, ...] = ()
+    """Dimensions whose moves are not told now: by order, or because too many left a segment here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -354,6 +380,10 @@ class LaneStore(Protocol):
         """Return customers held since a rewind."""
         ...
 
+    async def stored(self, lane: int, after: Stop | None, limit: int) -> list[str]:
+        """Return customers beyond a place of the walk, in its order, at most `limit`; fewer: these are the last."""
+        ...
+
     async def outbox(self, lane: int, first: int, count: int) -> list[OutboxPage]:
         """Return stored pages from number `first` on, in order."""
         ...
@@ -409,6 +439,61 @@ class GlobalBoard(Protocol):
 
     async def publish(self, token: Token, boundary: Boundary) -> bool:
         """Put this boundary in force, if lane 0 is ours and the number before it is in force; tell whether."""
+        ...
+
+
+class RulebookSource(Protocol):
+    """Keeps the revisions of the rulebook, the newest 200, and which one is in force."""
+
+    async def active(self) -> int | None:
+        """Return the number in force; None: none was ever applied, so what each worker was started with holds."""
+        ...
+
+    async def revision(self, number: int) -> Revision | None:
+        """Return a revision; None: there is none, or it is no longer kept."""
+        ...
+
+    async def history(self) -> list[Revision]:
+        """Return what is kept, rising by number."""
+        ...
+
+    async def activate(self, revision: Revision, before: Revision | None = None) -> bool:
+        """Put a revision in force, if the number before it is in force; tell whether. May be repeated.
+
+        Where none was ever applied, `before` is kept as what held until now.
+        """
+        ...
+
+
+class Hold(StrEnum):
+    """What an operator, or a storm, says of the moves in a dimension."""
+
+    HELD = "held"
+    RELEASED = "released"
+    DROPPED = "dropped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldOrder:
+    """The newest word on a dimension, or on all. Numbers rise with each order of any dimension."""
+
+    dimension: str
+    hold: Hold
+    number: int
+    at: Instant
+    by: str = ""
+    why: str = ""
+
+
+class HoldBoard(Protocol):
+    """Keeps which moves are held, for all lanes."""
+
+    async def orders(self) -> Mapping[str, HoldOrder]:
+        """Return the newest order of each dimension that there ever was one for."""
+        ...
+
+    async def order(self, order: HoldOrder) -> HoldOrder:
+        """Give an order, whose number is set here; return it. Repeating it does no harm."""
         ...
 
 
@@ -594,6 +679,10 @@ class Recorder(Protocol):
     def lanes(self, count_by_condition: Mapping[LaneCondition, int]) -> None: ...
     def boundary_adopted(self, lane: int, number: int) -> None: ...
     def swept(self, customers: int) -> None: ...
+    def rulebook_adopted(self, lane: int, revision: int) -> None: ...
+    def backfilled(self, lane: int, *, customers: int, share: float) -> None: ...
+    def stormed(self, dimension: str) -> None: ...
+    def held(self, dimensions: Collection[str]) -> None: ...
     def boundary_round(self, *, moved_bytes: int, ranked: int, published: bool) -> None: ...
     def sizes(self, lane: int, customers: Mapping[tuple[str, str], int]) -> None: ...
     def forget_lane(self, lane: int) -> None: ...

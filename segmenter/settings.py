@@ -107,6 +107,7 @@ class Topics(_Section):
     changes: OutputTopic = OutputTopic(name="segmenter.changes")
     memberships: OutputTopic = OutputTopic(name="segmenter.memberships")
     rejected: OutputTopic = OutputTopic(name="segmenter.rejected")
+    rulebook: OutputTopic = OutputTopic(name="segmenter.rulebook")
 
     @property
     def inputs(self) -> tuple[InputTopic, ...]:

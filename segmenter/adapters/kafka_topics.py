@@ -19,6 +19,7 @@ _LARGE_RECORDS = str(2 * 1024 * 1024)
 
 CHANGES_CONFIG = MappingProxyType({"cleanup.policy": "delete", "retention.ms": str(30 * _DAY_MS)})
 MEMBERSHIPS_CONFIG = MappingProxyType({"cleanup.policy": "compact"})
+RULEBOOK_CONFIG = MappingProxyType({"cleanup.policy": "compact"})
 REJECTED_CONFIG = MappingProxyType({"cleanup.policy": "delete", "retention.ms": str(30 * _DAY_MS)})
 # A record of 1 MiB must still fit when it carries the headers of its origin.
 REKEYED_CONFIG = MappingProxyType(

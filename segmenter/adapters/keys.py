@@ -16,6 +16,8 @@ or 1 MiB; whatever grows with the number of customers is cut into buckets, slice
 | `{0}:boundary`, `{0}:tasks` | hash | the boundary in force; position of each repartition task |
 | `{0}:audit` | hash | what the last audit came to |
 | `{0}:origin` | hash | the Kafka cluster and the application that all positions are of |
+| `{0}:rulebook`, `{0}:rulebook:<number>` | hash, string | the number in force; each revision of the rulebook |
+| `{0}:holds` | hash | by dimension: the newest order to hold its moves or let them go; `#` is the newest number |
 | `{0}:sources` | hash | by input topic: its newest event, longest silence, the order not to wait for it |
 | `{0}:sources:<topic>` | sorted set | hours of the last four weeks in which it spoke |
 
@@ -26,6 +28,7 @@ themselves, `<family>:<slice>:<page>`. `{t}:nothing` never exists (see `lua/toke
 from zlib import crc32
 
 from segmenter.domain.value import bucket_of
+from segmenter.domain.walking import END_OF_WALK, reversed_bits
 
 LEAST_BUCKETS = 64
 HELD_SLICES = 64
@@ -82,6 +85,16 @@ def audit_key(namespace: str) -> str:
     return f"{{{namespace}:0}}:audit"
 
 
+def rulebook_key(namespace: str) -> str:
+    """Return the key of which revision is in force; those of revisions begin with it."""
+    return f"{{{namespace}:0}}:rulebook"
+
+
+def holds_key(namespace: str) -> str:
+    """Return the key of the orders to hold moves."""
+    return f"{{{namespace}:0}}:holds"
+
+
 def sources_key(namespace: str) -> str:
     """Return the key of what is known of the input topics."""
     return f"{{{namespace}:0}}:sources"
@@ -110,6 +123,19 @@ def bucket_of_customer(customer: bytes, buckets: int) -> int:
     round_size = _round(buckets)
     bucket = crc32(customer) % (2 * round_size)
     return bucket if bucket < buckets else bucket - round_size
+
+
+def bucket_at(place: int, buckets: int) -> tuple[int, int]:
+    """Return the bucket that holds the customers at a place of a walk, and where its stretch ends."""
+    round_size = _round(buckets)
+    crc = reversed_bits(place)
+    bucket, size = crc % (2 * round_size), 2 * round_size
+    if bucket >= buckets:
+        bucket -= round_size
+    if round_size > bucket >= buckets - round_size:
+        size = round_size
+    width = END_OF_WALK // size
+    return bucket, place // width * width + width
 
 
 def held_slice(customer: bytes) -> int:

@@ -20,3 +20,7 @@ def ranked_by(revenue: int | None) -> int | None:
     So an absurd amount is ranked at the top and stops nothing.
     """
     return None if revenue is None else min(revenue, _LAST_EXACT)
+
+
+REVISIONS_KEPT = 200
+"""Revisions of the rulebook that can be looked at and gone back to."""

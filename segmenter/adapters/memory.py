@@ -13,6 +13,7 @@ from itertools import pairwise
 
 from segmenter.adapters.memory_lanes import MemoryLaneStore, World, new_state
 from segmenter.adapters.memory_order import OrderedPairs
+from segmenter.adapters.memory_rules import MemoryHoldBoard, MemoryRulebookSource
 from segmenter.adapters.memory_sources import MemorySourceBoard
 from segmenter.domain.instants import Instant
 from segmenter.domain.value import Boundary
@@ -35,6 +36,8 @@ class MemoryStore:
         self.board = MemoryBoard(self._world, partitions)
         self.tasks = MemoryTaskStore(self._world)
         self.sources = MemorySourceBoard()
+        self.rulebooks = MemoryRulebookSource(self._world)
+        self.holds = MemoryHoldBoard(self._world)
 
     def snapshot(self) -> Snapshot:
         """Return what is held now."""
@@ -45,6 +48,7 @@ class MemoryStore:
         then = copy.deepcopy(snapshot.world)
         self._world.lanes, self._world.boundary, self._world.positions = then.lanes, then.boundary, then.positions
         self._world.incarnations = then.incarnations
+        self._world.revisions, self._world.orders = then.revisions, then.orders
 
 
 class MemoryBoard:

@@ -7,6 +7,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from heapq import nsmallest
 from itertools import islice
 
 from segmenter.adapters import profile_codec
@@ -14,11 +15,14 @@ from segmenter.adapters.lane_limits import HEARTBEAT_VALID, queued_at, ranked_by
 from segmenter.adapters.memory_order import OrderedPairs, Pair
 from segmenter.domain.instants import BEGINNING, DAY, Instant, Span
 from segmenter.domain.profile import Profile
+from segmenter.domain.revision import Revision
 from segmenter.domain.value import Boundary, bucket_of, coarse_of
+from segmenter.domain.walking import Stop, stop_of
 from segmenter.errors import InvariantError
 from segmenter.ports import (
     Commit,
     Due,
+    HoldOrder,
     LaneState,
     OutboxPage,
     Output,
@@ -60,6 +64,8 @@ class World:
     boundary: Boundary | None = None
     positions: dict[Source, int] = field(default_factory=dict)
     incarnations: dict[Source, int] = field(default_factory=dict)
+    revisions: list[Revision] = field(default_factory=list)
+    orders: dict[str, HoldOrder] = field(default_factory=dict)
 
 
 class MemoryLaneStore:
@@ -167,6 +173,11 @@ class MemoryLaneStore:
     async def held(self, lane: int, limit: int) -> list[str]:
         """Return held customers, in no order."""
         return list(islice(self._lane(lane).held, limit))
+
+    async def stored(self, lane: int, after: Stop | None, limit: int) -> list[str]:
+        """Return customers beyond a place of the walk, in its order."""
+        stops = (stop_of(customer) for customer in self._lane(lane).profiles)
+        return [customer for _, customer in nsmallest(limit, (s for s in stops if after is None or s > after))]
 
     async def outbox(self, lane: int, first: int, count: int) -> list[OutboxPage]:
         """Return stored pages from number `first` on."""

@@ -15,6 +15,7 @@ from segmenter.adapters.keys import (
     HELD_SLICES,
     LEAST_BUCKETS,
     LaneKeys,
+    bucket_at,
     bucket_of_customer,
     halved_bucket,
     rank_slice,
@@ -28,6 +29,7 @@ from segmenter.adapters.redis_scripts import ACKNOWLEDGE, ACQUIRE, COMMIT, EARLI
 from segmenter.adapters.redis_state import pack_outputs, unpack_state, unpack_token
 from segmenter.domain.instants import DAY, SECOND, Instant, Span
 from segmenter.domain.profile import Profile
+from segmenter.domain.walking import END_OF_WALK, Stop, stop_of
 from segmenter.errors import InvariantError, TransientError
 from segmenter.ports import (
     Commit,
@@ -217,6 +219,18 @@ class RedisLaneStore:
         """Return held customers, in no order."""
         pairs = await pairs_between(self._client, self._keys(lane).held, (0, HELD_SLICES), 0, None, limit)
         return [name.decode() for _, name in pairs]
+
+    async def stored(self, lane: int, after: Stop | None, limit: int) -> list[str]:
+        """Return customers beyond a place of the walk, in its order; reads a bucket at a time, of about 1,000."""
+        keys, found = self._keys(lane), list[Stop]()
+        buckets = int(await ask(self._client, "HGET", keys.lane, "buckets") or LEAST_BUCKETS)
+        place = 0 if after is None else after[0]
+        while place < END_OF_WALK and len(found) < limit:
+            bucket, place = bucket_at(place, buckets)
+            names = await ask(self._client, "HKEYS", f"{keys.profiles}{bucket}")
+            stops = (stop_of(name.decode()) for name in names)
+            found += sorted(stop for stop in stops if after is None or stop > after)
+        return [customer for _, customer in found[:limit]]
 
     async def outbox(self, lane: int, first: int, count: int) -> list[OutboxPage]:
         """Return stored pages from number `first` on."""

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+from segmenter.domain.revision import FIRST
 from segmenter.domain.value import Boundary, Marks
 from segmenter.errors import InvariantError
-from segmenter.ports import LaneNotes, LaneState, Output, Sweep, Token
+from segmenter.ports import LaneNotes, LaneState, Output, Sweep, Token, Walk
 
 # Stands between dimension and segment; neither holds a control character.
 _BETWEEN = "\x1f"
@@ -21,11 +22,15 @@ def pack_notes(notes: LaneNotes) -> list[bytes]:
         "sweep": None if notes.sweep is None else _sweep_form(notes.sweep),
         "announce_from": notes.announce_from,
         "recover_upto": dict(notes.recover_upto),
+        "walk": None if notes.walk is None else _walk_form(notes.walk),
+        "orders": notes.orders,
+        "held": notes.held,
     }
     return [
         *(b"watermark", b"%d" % notes.watermark),
         *(b"live", b"1" if notes.is_live else b"0"),
         *(b"rank_version", b"%d" % notes.rank_version),
+        *(b"revision", b"%d" % notes.revision),
         *(b"boundary", b"" if notes.boundary is None else pack_boundary(notes.boundary)),
         *(b"notes", _json(rest)),
     ]
@@ -44,6 +49,11 @@ def unpack_notes(fields: Fields) -> LaneNotes:
         sweep=None if rest["sweep"] is None else _sweep(rest["sweep"]),
         announce_from=rest["announce_from"],
         recover_upto=rest["recover_upto"],
+        # A lane that was stored by an older release has none of these.
+        revision=int(fields.get(b"revision", FIRST)),
+        walk=None if rest.get("walk") is None else _walk(rest["walk"]),
+        orders=rest.get("orders", 0),
+        held=tuple(rest.get("held", ())),
     )
 
 
@@ -154,6 +164,28 @@ def _sweep(form: Mapping[str, Any]) -> Sweep:
         until=_pair(form["until"]),
         has_wrapped=form["has_wrapped"],
         is_first=form["is_first"],
+    )
+
+
+def _walk_form(walk: Walk) -> dict[str, Any]:
+    return {
+        "at": walk.at,
+        "cursor": walk.cursor,
+        "is_redefining": walk.is_redefining,
+        "is_announced": walk.is_announced,
+        "dropped": walk.dropped,
+        "released": walk.released,
+    }
+
+
+def _walk(form: Mapping[str, Any]) -> Walk:
+    return Walk(
+        at=form["at"],
+        cursor=_pair(form["cursor"]),
+        is_redefining=form["is_redefining"],
+        is_announced=form["is_announced"],
+        dropped=tuple(form["dropped"]),
+        released=tuple(form["released"]),
     )
 
 

@@ -11,8 +11,10 @@ from segmenter.adapters.rulebook_dimensions import SEGMENTS_OF, care_in, engagem
 from segmenter.adapters.rulebook_rfm import group_names, rfm_in
 from segmenter.adapters.rulebook_scope import Scope
 from segmenter.adapters.rulebook_segments import segments_in
+from segmenter.adapters.rulebook_storm import storm_in
 from segmenter.adapters.rulebook_values import LONGEST, decimal_in, read_choice, read_decimal, read_span, read_whole
 from segmenter.adapters.yaml_nodes import Faults, Section, composed, found_in, open_section_of, scalar_of, section_of
+from segmenter.domain.holding import StormRule
 from segmenter.domain.instants import MILLISECOND, Span, span_text
 from segmenter.domain.lifecycle import Lifecycle
 from segmenter.domain.rulebook import LifecycleRule, Rulebook, ValueRule
@@ -21,7 +23,7 @@ from segmenter.errors import ConfigurationError
 
 FORM = "1"
 _DIMENSIONS = ("rfm", "engagement", "interest", "care", "rhythm")
-_SECTIONS = ("rulebook", "currency", "rates", "calendar", "lifecycle", "value", *_DIMENSIONS, "segments")
+_SECTIONS = ("rulebook", "currency", "rates", "calendar", "lifecycle", "value", *_DIMENSIONS, "storm", "segments")
 _LIFECYCLE = ("inactive_after", "counts_from")
 _VALUE = ("window", "a", "b", "band", "dwell", "min_ranked")
 
@@ -87,7 +89,8 @@ def _rulebook(root: Section, scope: Scope) -> Rulebook:
         **{name: names for name, names in SEGMENTS_OF.items() if SECTION_OF_DIMENSION[name] in entries},
         **({} if rfm is None else {"rfm": group_names(rfm)}),
     }
-    within = replace(scope, dimensions=segments_by_dimension)
+    storm = storm_in(entries.get("storm"), "storm", StormRule(), faults)
+    within = replace(scope, dimensions=segments_by_dimension, storm=storm)
     return Rulebook(
         currency=scope.currency,
         rates=_rates(root, scope.currency, faults),
@@ -98,6 +101,7 @@ def _rulebook(root: Section, scope: Scope) -> Rulebook:
         interest=interest_in(entries["interest"], scope) if "interest" in entries else None,
         care=care_in(entries["care"], scope) if "care" in entries else None,
         rhythm=rhythm_in(entries["rhythm"], scope) if "rhythm" in entries else None,
+        storm=storm,
         segments=segments_in(entries["segments"], within) if "segments" in entries else (),
         dedupe_horizon=scope.horizon,
     )

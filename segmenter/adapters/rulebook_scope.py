@@ -10,6 +10,7 @@ import yaml
 
 from segmenter.adapters.rulebook_values import SHORTEST, name_in, span_reader, span_words, value_in
 from segmenter.adapters.yaml_nodes import Faults, Section, scalar_of
+from segmenter.domain.holding import StormRule
 from segmenter.domain.instants import DAY, Span, span_text
 from segmenter.domain.windows import ALL_HISTORY, Window
 
@@ -42,6 +43,7 @@ class Scope:
     zone: str | None = None
     dimensions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     segment: str = ""
+    storm: StormRule = StormRule()
     references: list[Reference] = field(default_factory=list)
 
     @property

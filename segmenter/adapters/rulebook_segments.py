@@ -9,12 +9,14 @@ import yaml
 from segmenter.adapters.rulebook_conditions import CONDITIONS, condition_in
 from segmenter.adapters.rulebook_rfm import NAME, NAME_WORDS
 from segmenter.adapters.rulebook_scope import Reference, Scope
+from segmenter.adapters.rulebook_storm import storm_in
 from segmenter.adapters.rulebook_values import read_choice, read_entry, read_span
 from segmenter.adapters.yaml_nodes import Section, is_section, open_section_of, section_of
 from segmenter.domain.conditions import All, Announce, Condition, Definition, State, leaves_of
 from segmenter.domain.costs import outliers
+from segmenter.domain.holding import StormRule
 
-_KEYS = ("title", "state", "when", "leave_when", "stay_at_least", "cooldown", "announce", "calendar")
+_KEYS = ("title", "state", "when", "leave_when", "stay_at_least", "cooldown", "announce", "storm", "calendar")
 MAX_SEGMENTS = 200
 MAX_LEAVES = 100
 MAX_TITLE = 200
@@ -56,6 +58,7 @@ def _definition(name: str, node: yaml.Node, scope: Scope) -> Definition:
         stay_at_least=read_span(section, "stay_at_least", 0, 0, faults),
         cooldown=read_span(section, "cooldown", 0, 0, faults),
         announce=read_choice(section, "announce", Announce.CHANGES, faults),
+        storm=_storm(section, scope),
     )
 
 
@@ -69,6 +72,11 @@ def _check_leaves(section: Section, conditions: list[Condition | None], scope: S
     if count > MAX_LEAVES:
         found = f"has {count} conditions, expected at most {MAX_LEAVES}; name a part of it as a segment"
         scope.faults.add(section.node, section.path, found)
+
+
+def _storm(section: Section, scope: Scope) -> StormRule | None:
+    node = section.entries.get("storm")
+    return None if node is None else storm_in(node, section.path_of("storm"), scope.storm, scope.faults)
 
 
 def _title(text: str) -> str | None:

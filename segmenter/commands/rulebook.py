@@ -1,15 +1,27 @@
-"""`segmenter rulebook check`: read a rulebook as a worker would, and tell every fault."""
+"""`segmenter rulebook`: check a rulebook, put it in force, compare revisions and go back to one."""
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
 from segmenter.commands.shared import AsJson, ConfigFile, ExitCode, say, say_json, say_table, settings_from
 from segmenter.errors import ConfigurationError
 
-app = typer.Typer(no_args_is_help=True, help="Check rulebooks.", epilog="Example: segmenter rulebook check my.yaml")
+if TYPE_CHECKING:
+    from segmenter.wiring.revisions import Applied
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Check rulebooks, put them in force, and go back.",
+    epilog="Example: segmenter rulebook check my.yaml",
+)
+
+Announced: TypeAlias = Annotated[
+    bool, typer.Option("--announce", help="Tell the moves that the rules lead to by themselves, marked as backfill.")
+]
+Comment: TypeAlias = Annotated[str, typer.Option("--comment", metavar="TEXT", help="Why, for the history.")]
 
 
 def register(parent: typer.Typer) -> None:
@@ -47,4 +59,122 @@ def check(
     else:
         say_table(("rule", "value"), list(rules.items()))
     if faults:
+        raise typer.Exit(ExitCode.FAULTS)
+
+
+@app.command(
+    short_help="Put a rulebook in force on all workers.",
+    epilog='Example: segmenter rulebook apply my.yaml --comment "vip from 500 EUR"',
+)
+def apply(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, metavar="FILE", help="A rulebook in YAML.")],
+    announce: Announced = False,
+    comment: Comment = "",
+    config: ConfigFile = None,
+    json: AsJson = False,
+) -> None:
+    """Put a rulebook in force as the next revision, on all workers, and bring all stored customers under it.
+
+    Silent unless --announce says otherwise. Ends with 2 when the file has faults, says the same as what is in force,
+    or changes the currency, and with 3 when Redis does not answer.
+    """
+    from segmenter.wiring import revisions
+
+    _say_applied(revisions.apply_file(settings_from(config), file, is_announced=announce, comment=comment), json=json)
+
+
+@app.command(
+    short_help="Put an older revision in force again.", epilog="Example: segmenter rulebook rollback 3 --announce"
+)
+def rollback(
+    revision: Annotated[int, typer.Argument(metavar="REVISION", min=1, help="Its number in the history.")],
+    announce: Announced = False,
+    comment: Comment = "",
+    config: ConfigFile = None,
+    json: AsJson = False,
+) -> None:
+    """Put the text of an older revision in force again, as a new revision. Ends as `apply` does."""
+    from segmenter.wiring import revisions
+
+    applied = revisions.roll_back(settings_from(config), revision, is_announced=announce, comment=comment)
+    _say_applied(applied, json=json)
+
+
+def _say_applied(applied: "Applied", *, json: bool) -> None:
+    from segmenter.wiring.revisions import json_of
+
+    if json:
+        result = {**json_of(applied.revision), "difference": applied.difference.as_json()}
+        say_json({**result, "mirror_fault": applied.mirror_fault})
+    else:
+        for sentence in applied.difference.as_sentences():
+            say(sentence)
+        say(
+            f"revision {applied.revision.number} is in force; `segmenter rulebook status` shows how far the lanes are"
+        )
+        if applied.mirror_fault:
+            say(f"it is not on its topic: {applied.mirror_fault}")
+    if applied.mirror_fault:
+        raise typer.Exit(ExitCode.UNREACHABLE)
+
+
+@app.command(short_help="Tell in what two rulebooks differ.", epilog="Example: segmenter rulebook diff my.yaml")
+def diff(
+    before: Annotated[str | None, typer.Argument(metavar="[FILE|REVISION]", help="A file, or a revision.")] = None,
+    after: Annotated[str | None, typer.Argument(metavar="[FILE|REVISION]", help="Another one.")] = None,
+    config: ConfigFile = None,
+    json: AsJson = False,
+) -> None:
+    """Tell in what the second rulebook is not the first; a single one is compared with what is in force.
+
+    Without any, what is in force is compared with the revision before it.
+    """
+    from segmenter.wiring import revisions
+
+    difference = revisions.compare(settings_from(config), before, after)
+    if json:
+        say_json(difference.as_json())
+    else:
+        say("\n".join(difference.as_sentences()))
+
+
+@app.command(short_help="List the revisions.", epilog="Example: segmenter rulebook history --json")
+def history(config: ConfigFile = None, json: AsJson = False) -> None:
+    """List the revisions that were in force, newest first: when, by whom, told or silent, and why."""
+    from segmenter.wiring import revisions
+
+    kept = revisions.list_revisions(settings_from(config))
+    if json:
+        say_json({"revisions": [revisions.json_of(revision) for revision in kept]})
+    elif kept:
+        columns = ("revision", "at", "by", "moves", "digest", "comment")
+        say_table(columns, [revisions.row_of(revision) for revision in kept], wide=("comment",))
+    else:
+        say("no rulebook was ever applied: each worker decides by SEGMENTER_RULEBOOK, or by the default rules")
+
+
+@app.command(short_help="Show how far the lanes are.", epilog="Example: segmenter rulebook status")
+def status(config: ConfigFile = None, json: AsJson = False) -> None:
+    """Show the revision in force, by which one each lane decides, and how much of its pass over customers is done.
+
+    Ends with 1 while a lane is on its way.
+    """
+    from segmenter.wiring import revisions
+
+    found = revisions.status_of(settings_from(config))
+    if json:
+        lanes = [
+            {"lane": lane.lane, "revision": lane.revision, "share_done": lane.share_done, "held": list(lane.held)}
+            for lane in found.lanes
+        ]
+        active = None if found.active is None else revisions.json_of(found.active)
+        say_json({"in_force": active, "is_done": found.is_done, "lanes": lanes})
+    else:
+        say("no rulebook was ever applied" if found.active is None else f"revision {found.active.number} is in force")
+        rows = [
+            (str(lane.lane), str(lane.revision), f"{lane.share_done:.1%}", ", ".join(lane.held))
+            for lane in found.lanes
+        ]
+        say_table(("lane", "revision", "customers done", "held"), rows)
+    if not found.is_done:
         raise typer.Exit(ExitCode.FAULTS)

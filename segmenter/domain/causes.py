@@ -85,7 +85,29 @@ class Released:
     at: Instant
 
 
-Cause: TypeAlias = Arrived | Tick | PeersMoved | Released
+@dataclass(frozen=True, slots=True)
+class Redefined:
+    """Cause: another revision of the rulebook holds since the lane's watermark was `at`.
+
+    Moves are silent, or told as backfill.
+    """
+
+    at: Instant
+    is_announced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unheld:
+    """Cause: an operator let go at `at` of moves that were held; those in `dropped` dimensions are not told any more.
+
+    All others that are not held are told.
+    """
+
+    at: Instant
+    dropped: frozenset[str] = frozenset()
+
+
+Cause: TypeAlias = Arrived | Tick | PeersMoved | Released | Redefined | Unheld
 
 
 class Verdict(StrEnum):

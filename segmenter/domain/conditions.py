@@ -11,6 +11,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import TypeAlias
 
+from segmenter.domain.holding import StormRule
 from segmenter.domain.instants import Instant, Span
 from segmenter.domain.windows import ALL_HISTORY, Window
 
@@ -356,6 +357,8 @@ class Definition:
     stay_at_least: Span = 0
     cooldown: Span = 0
     announce: Announce = Announce.CHANGES
+    storm: StormRule | None = None
+    """When too many leave it; None: what the rulebook says for all."""
 
     @property
     def dimension(self) -> str:

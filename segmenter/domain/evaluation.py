@@ -130,6 +130,9 @@ def segments_of(sight: Sight) -> tuple[Instant, int, tuple[str, ...]]:
     Who was never in a segment has no entry for it; who left keeps one, so that it is known since when.
     """
     until, slack, held = NEVER, ENDLESS, list[str]()
+    for dimension in sight.rulebook.plan.paused:
+        if (standing := sight.profile.present.get(dimension)) is not None:
+            sight.segments[dimension] = standing.segment
     for definition in sight.rulebook.plan.definitions:
         answer, is_held = membership(definition, sight)
         until, slack = min(until, answer.until), min(slack, answer.slack)

@@ -19,6 +19,7 @@ from segmenter.domain.conditions import (
     Measure,
     Measured,
     Sequence,
+    State,
     leaves_of,
 )
 from segmenter.domain.events import Click, Contact, Event, OrderPlaced
@@ -64,6 +65,8 @@ class Plan:
     definitions: tuple[Definition, ...] = ()
     """Those in which customers move, each after those it names."""
     definition_by_dimension: Mapping[str, Definition] = field(default_factory=dict)
+    paused: tuple[str, ...] = ()
+    """Dimensions in which customers stay where they are."""
     has_dimensions: bool = False
     """Whether there are more dimensions than lifecycle and value."""
     click_tallies: tuple[Tally, ...] = ()
@@ -82,12 +85,13 @@ class Plan:
     @property
     def is_plain(self) -> bool:
         """Tell whether there is nothing but lifecycle and value."""
-        return not (self.definitions or self.has_dimensions)
+        return not (self.definitions or self.has_dimensions or self.paused)
 
 
 def plan_of(segments: Iterable[Definition], *, has_dimensions: bool, has_clicks: bool) -> Plan:
     """Return the plan of these definitions, and of dimensions that may be made from clicks."""
-    definitions = tuple(definition for definition in segments if definition.is_evaluated)
+    declared = tuple(segments)
+    definitions = tuple(definition for definition in declared if definition.is_evaluated)
     leaves = [leaf for definition in definitions for leaf in _leaves(definition)]
     tallies = {leaf: _tally(leaf) for leaf in leaves if isinstance(leaf, Measured) and leaf.measure in TALLIED}
     kept = {tally.key: tally for tally in tallies.values()}.values()
@@ -99,6 +103,7 @@ def plan_of(segments: Iterable[Definition], *, has_dimensions: bool, has_clicks:
     return Plan(
         definitions=definitions,
         definition_by_dimension={definition.dimension: definition for definition in definitions},
+        paused=tuple(definition.dimension for definition in declared if definition.state is State.PAUSED),
         has_dimensions=has_dimensions,
         click_tallies=clicks,
         contact_tallies=contacts,

@@ -11,6 +11,8 @@ from segmenter.domain.sealed import Sealed, SealedLedger
 
 LIFECYCLE = "lifecycle"
 VALUE = "value"
+WAITING = "waiting"
+"""Stands for a dimension where customers are counted whose moves are not told yet, by dimension."""
 # Producers repeat a send within seconds; 16 ids of 4 bytes recognise that without growing the profile.
 RECENT_IDS_KEPT = 16
 # Names that are made of numbers or dates would let a profile grow for ever; this many take 360 KB at their longest.

@@ -6,6 +6,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from segmenter.domain.conditions import Condition, Definition
+from segmenter.domain.holding import StormRule
 from segmenter.domain.instants import DAY, Span
 from segmenter.domain.plan import Plan, plan_of
 from segmenter.domain.windows import ALL_HISTORY, Window
@@ -122,6 +123,8 @@ class Rulebook:
     interest: InterestRule | None = None
     care: CareRule | None = None
     rhythm: RhythmRule | None = None
+    storm: StormRule = StormRule()
+    """Of every declared segment that has no such rule of its own."""
     segments: tuple[Definition, ...] = ()
     """Each after those it names."""
     revision: int = 1
@@ -136,3 +139,8 @@ class Rulebook:
         has_clicks = self.engagement is not None or self.interest is not None
         plan = plan_of(self.segments, has_dimensions=has_dimensions, has_clicks=has_clicks)
         object.__setattr__(self, "plan", plan)
+
+    def storm_of(self, dimension: str) -> StormRule:
+        """Return when too many leave a declared segment."""
+        definition = self.plan.definition_by_dimension.get(dimension)
+        return self.storm if definition is None or definition.storm is None else definition.storm

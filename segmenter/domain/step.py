@@ -12,11 +12,13 @@ from segmenter.domain.causes import (
     Cause,
     Expired,
     PeersMoved,
+    Redefined,
     Rejection,
     RejectReason,
     Released,
     Tick,
     Transition,
+    Unheld,
     Verdict,
 )
 from segmenter.domain.changes import CauseKind, CauseNote
@@ -37,6 +39,7 @@ from segmenter.domain.events import (
 )
 from segmenter.domain.facts import Known, recorded
 from segmenter.domain.folding import folded_before
+from segmenter.domain.holding import NOTHING_HELD, Held
 from segmenter.domain.instants import Instant, Span, instant_of
 from segmenter.domain.ledger import Ledger, Order, id_hash, totals_of, totals_with
 from segmenter.domain.money import minor_units
@@ -53,15 +56,17 @@ PEERS = CauseNote(kind=CauseKind.PEERS)
 ORDER_FACTS = frozenset([OrderPlaced, OrderPaid, OrderDelivered, OrderCancelled, OrderUpdated, OrderRefunded])
 
 
-def step(profile: Profile, cause: Cause, rulebook: Rulebook, boundary: Boundary | None = None) -> Transition:
+def step(
+    profile: Profile, cause: Cause, rulebook: Rulebook, boundary: Boundary | None = None, held: Held = NOTHING_HELD
+) -> Transition:
     """Return the next profile and what is to be said; the given profile stays as it is.
 
-    `boundary` is the one the lane has adopted. Raises InvariantError when settling at an instant leaves a
-    deadline at or before it.
+    `boundary` is the one the lane has adopted, `held` what it does not tell now. Raises InvariantError when settling
+    at an instant leaves a deadline at or before it.
     """
     work = profile.copy()
     transition = Transition(work)
-    telling = Telling(work, transition, rulebook, boundary)
+    telling = Telling(work, transition, rulebook, boundary, held)
     match cause:
         case Arrived():
             _settle(telling, cause.settle_to)
@@ -74,6 +79,13 @@ def step(profile: Profile, cause: Cause, rulebook: Rulebook, boundary: Boundary 
         case Released(at=at):
             _settle(telling, at)
             telling.release(telling.profile.settled_at)
+        case Redefined(at=at, is_announced=is_announced):
+            # No deadline is played by rules that did not hold when it came: a lane adopts others behind its last one.
+            work.settled_at = max(work.settled_at, at)
+            _total(work, rulebook)
+            telling.redefine(work.settled_at, is_announced=is_announced)
+        case Unheld(at=at, dropped=dropped):
+            telling.let_go(at, dropped)
     return transition
 
 

@@ -13,6 +13,7 @@ from segmenter.domain.causes import Arrived, Transition
 from segmenter.domain.changes import CauseKind, CauseNote, Change, ChangeSet, Membership, Traits
 from segmenter.domain.conditions import CUSTOM_PREFIX, OUT, SHADOW_PREFIX, Announce, State
 from segmenter.domain.events import OrderRefunded
+from segmenter.domain.holding import EVERYTHING_HELD, Held
 from segmenter.domain.instants import Instant
 from segmenter.domain.money import money_text
 from segmenter.domain.plan import Plan
@@ -27,32 +28,30 @@ EventCause: TypeAlias = tuple[Arrived, bool]
 Because: TypeAlias = CauseNote | EventCause
 
 RECOVERY = CauseNote(kind=CauseKind.RECOVERY)
+DEFINITION = CauseNote(kind=CauseKind.DEFINITION)
+MANUAL = CauseNote(kind=CauseKind.MANUAL)
 NO_SCORES: Mapping[str, int] = MappingProxyType({})
 
 
 class Telling:
     """One step at work: the profile being changed, and what there is to say of it."""
 
-    __slots__ = ("boundary", "profile", "rulebook", "scores", "transition", "valid_until")
+    __slots__ = ("boundary", "held", "profile", "rulebook", "scores", "transition", "valid_until")
 
     def __init__(
-        self, profile: Profile, transition: Transition, rulebook: Rulebook, boundary: Boundary | None
+        self, profile: Profile, transition: Transition, rulebook: Rulebook, boundary: Boundary | None, held: Held
     ) -> None:
         self.profile = profile
         self.transition = transition
         self.rulebook = rulebook
         self.boundary = boundary
+        self.held = held
         self.valid_until: Instant | None = None
         self.scores: Mapping[str, int] = {}
 
     def evaluate(self, now: Instant, effective_at: Instant, cause: Because, *, is_history: bool = False) -> None:
         """Find out where the customer stands at `now`, set his next deadline, and say what differs."""
-        answer = standing_at(now, self.profile, self.rulebook, self.boundary)
-        self.valid_until, self.scores = answer.valid_until, answer.scores
-        if not self.rulebook.plan.is_plain:
-            self._note_slack(answer)
-        has_moved = _move(self.profile, answer.segments, effective_at)
-        self.set_deadline()
+        has_moved = self._stand(now, effective_at)
         if self.profile.is_held:
             return
         changes = self._to_announce()
@@ -69,6 +68,35 @@ class Telling:
         if len(self.transition.said) == before and self.profile.present:
             self.transition.said += (self._membership(),)
 
+    def redefine(self, now: Instant, *, is_announced: bool) -> None:
+        """Find out where the customer stands by other rules than before: told as backfill, or counted as told.
+
+        What had waited to be told before goes on waiting.
+        """
+        if is_announced:
+            self.evaluate(now, now, DEFINITION, is_history=True)
+            return
+        waiting = self.profile.unannounced
+        has_moved = self._stand(now, now)
+        if has_moved:
+            self.profile.unannounced = {d: v for d, v in self.profile.unannounced.items() if d in waiting}
+        if has_moved and not self.profile.is_held:
+            self.transition.said += (self._membership(),)
+
+    def let_go(self, at: Instant, dropped: frozenset[str]) -> None:
+        """Count as told what an operator drops, and tell what else was held and is not any more, in one set."""
+        profile, is_all = self.profile, EVERYTHING_HELD in dropped
+        if not profile.unannounced or profile.is_held:
+            return
+        if dropped:
+            profile.unannounced = {
+                dimension: announced
+                for dimension, announced in profile.unannounced.items()
+                if not (dimension in dropped or (is_all and self._may_tell(dimension)))
+            }
+        if profile.unannounced:
+            self.evaluate(profile.settled_at, max(at, profile.settled_at), MANUAL)
+
     def forget(self) -> None:
         """Drop the customer; should he come back in this very step, he is new."""
         self.profile = Profile(customer=self.profile.customer, settled_at=self.profile.settled_at)
@@ -84,6 +112,16 @@ class Telling:
             moment = earliest(moment, waiting_since + self.rulebook.dedupe_horizon)
         profile.wake_at = moment
 
+    def _stand(self, now: Instant, effective_at: Instant) -> bool:
+        """Put the customer where he stands at `now`, with his next deadline; tell whether he has moved."""
+        answer = standing_at(now, self.profile, self.rulebook, self.boundary)
+        self.valid_until, self.scores = answer.valid_until, answer.scores
+        if not self.rulebook.plan.is_plain:
+            self._note_slack(answer)
+        has_moved = _move(self.profile, answer.segments, effective_at)
+        self.set_deadline()
+        return has_moved
+
     def _note_slack(self, answer: Answer) -> None:
         """Keep how many clicks may pass unasked and which moves are held; count those that would have flapped."""
         before = self.profile.behaviour
@@ -98,19 +136,25 @@ class Telling:
         own.slack, own.held = answer.slack, answer.held
 
     def _to_announce(self) -> tuple[Change, ...]:
-        """Return what differs from what was announced, without classes that are not to be announced yet."""
+        """Return what differs from what was announced, without what is held or not to be announced yet."""
         profile = self.profile
         if not profile.unannounced:
             return ()
-        is_class_announced = self.boundary is not None and self.boundary.is_announced
         changes = tuple(
             Change(dimension=dimension, before=announced, after=profile.segment_in(dimension))
             for dimension, announced in sorted(profile.unannounced.items())
-            if dimension != VALUE or is_class_announced or profile.segment_in(dimension) is None
+            if self._may_tell(dimension)
         )
         if self.rulebook.plan.definitions or any(is_declared(change.dimension) for change in changes):
             return self._without_silent(changes)
         return changes
+
+    def _may_tell(self, dimension: str) -> bool:
+        """Tell whether moves in a dimension are told now: classes only where enough customers are ranked."""
+        if self.held.holds(dimension):
+            return False
+        is_class_announced = self.boundary is not None and self.boundary.is_announced
+        return dimension != VALUE or is_class_announced or self.profile.segment_in(VALUE) is None
 
     def _without_silent(self, changes: tuple[Change, ...]) -> tuple[Change, ...]:
         """Return what is to be told of declared segments, who is out of one for the first time told as out before."""
@@ -222,6 +266,8 @@ def membership_of(
         for definition in rulebook.plan.definitions:
             if definition.state is not State.SHADOW:
                 segments.setdefault(definition.dimension, OUT)
+        for dimension in rulebook.plan.paused:
+            segments.setdefault(dimension, OUT)
     return Membership(
         customer=profile.customer,
         # While a first backlog is read the profile is settled to no time yet, but knows what happened.

@@ -5,24 +5,31 @@ from collections.abc import Iterable, Mapping
 
 from segmenter.domain.causes import Cause, Rejection, RejectReason, Transition
 from segmenter.domain.changes import ChangeSet, Membership
+from segmenter.domain.holding import held_of
 from segmenter.domain.instants import BEGINNING, Instant
-from segmenter.domain.profile import Profile
+from segmenter.domain.profile import WAITING, Profile
 from segmenter.domain.rulebook import Rulebook
 from segmenter.domain.step import step
-from segmenter.domain.value import Boundary
+from segmenter.engine.orders import held_by
 from segmenter.engine.outbox import Outbox
 from segmenter.engine.reading import Forwarded
+from segmenter.engine.storm import StormWatch
 from segmenter.engine.terms import Terms
-from segmenter.ports import Encoder, OutboxPage, Output, ProfileWrite, Record, Recorder, Source
+from segmenter.ports import Encoder, LaneNotes, OutboxPage, Output, ProfileWrite, Record, Recorder, Source
 
 
 class Batch:
     """Steps profiles and gathers what came of it. Pure but for the recorder."""
 
-    def __init__(self, terms: Terms, boundary: Boundary | None, outbox: Outbox, encoder: Encoder, recorder: Recorder):
+    def __init__(
+        self, terms: Terms, rulebook: Rulebook, notes: LaneNotes, outbox: Outbox, encoder: Encoder, recorder: Recorder
+    ):
         self._terms = terms
-        self._rulebook: Rulebook = terms.rulebook
-        self._boundary = boundary
+        self._rulebook = rulebook
+        self._boundary = notes.boundary
+        self._held = held_by(notes)
+        self.held = notes.held
+        """Dimensions whose moves are not told by now: a storm adds to them."""
         self._outbox = outbox
         self._encoder = encoder
         self._recorder = recorder
@@ -32,6 +39,8 @@ class Batch:
         self.announce_from: Instant | None = None
         self.recorded_at: Instant = BEGINNING
         self.upto: Mapping[Source, int] = {}
+        self.storms = StormWatch(terms.partitions)
+        self.sizes_before: Mapping[tuple[str, str], int] = {}
 
     def add(self, profiles: Iterable[tuple[str, Profile | None]]) -> None:
         """Take in customers as they are stored."""
@@ -46,6 +55,10 @@ class Batch:
         """Tell whether anything is kept of this customer: one who has expired in this commit has no deadline left."""
         return self._now[customer] is not None
 
+    def stored(self) -> list[str]:
+        """Return those at hand who were stored before."""
+        return [customer for customer, profile in self._before.items() if profile is not None]
+
     def due_by(self, at: Instant) -> list[tuple[Instant, str]]:
         """Return the customers at hand whose deadline has come, with it."""
         return [
@@ -57,10 +70,11 @@ class Batch:
     def step(self, customer: str, cause: Cause, caused_at: Instant = BEGINNING) -> Transition:
         """Step one customer and keep what he says for the outbox."""
         profile = self._now[customer] or Profile(customer=customer)
-        transition = step(profile, cause, self._rulebook, self._boundary)
+        transition = step(profile, cause, self._rulebook, self._boundary, self._held)
         self._now[customer] = transition.profile
-        for said in transition.said:
-            self._said.append((said, caused_at))
+        if transition.said:
+            self._said += [(said, caused_at) for said in transition.said]
+            self._break_storms(transition)
         for expired in transition.expired:
             self._expire(customer, expired.place, expired.at)
         if transition.rounded:
@@ -68,6 +82,14 @@ class Batch:
         if transition.over_refunded:
             self._recorder.odd("over_refund")
         return transition
+
+    def _break_storms(self, transition: Transition) -> None:
+        """Hold what too many customers leave, from here on."""
+        for dimension in self.storms.look(transition, self._rulebook, self.sizes_before):
+            if dimension not in self.held:
+                self.held = tuple(sorted({*self.held, dimension}))
+                self._held = held_of(self.held)
+                self._recorder.stormed(dimension)
 
     def _tell(self, said: ChangeSet, caused_at: Instant) -> None:
         body = self._encoder.change_record(
@@ -108,7 +130,7 @@ class Batch:
         ]
 
     def sizes(self) -> dict[tuple[str, str], int]:
-        """Return by how much each segment grew."""
+        """Return by how much each segment grew, and how many more wait to be told of each dimension."""
         difference: Counter[tuple[str, str]] = Counter()
         for customer, profile in self._now.items():
             before = self._before[customer]
@@ -119,6 +141,8 @@ class Batch:
             if old is not new:
                 difference.subtract((dimension, standing.segment) for dimension, standing in old.items())
                 difference.update((dimension, standing.segment) for dimension, standing in new.items())
+            difference.subtract((WAITING, dimension) for dimension in (before.unannounced if before else ()))
+            difference.update((WAITING, dimension) for dimension in (profile.unannounced if profile else ()))
         return {segment: count for segment, count in difference.items() if count}
 
     def finish(self) -> tuple[list[OutboxPage], dict[Output, int]]:

@@ -6,13 +6,15 @@ from collections import Counter
 from collections.abc import Mapping
 
 from segmenter.domain.instants import SECOND
+from segmenter.domain.rulebook import ValueRule
 from segmenter.engine.holder import LaneHolder
 from segmenter.engine.intake import LaneCondition
 from segmenter.engine.leader import Leader
+from segmenter.engine.orders import is_unknown_storm
 from segmenter.engine.pace import seconds
 from segmenter.engine.workshop import Workshop
 from segmenter.errors import OwnershipError, TransientError
-from segmenter.ports import GlobalBoard
+from segmenter.ports import GlobalBoard, Hold, HoldOrder
 from segmenter.ports import LaneCondition as Shown
 
 ROUND_EVERY_S = 1.0
@@ -30,7 +32,7 @@ class Caretaker:
         self._workshop = workshop
         self._board = board
         self._holders = holders
-        self._leader: tuple[str, Leader] | None = None
+        self._leader: tuple[str, ValueRule, Leader] | None = None
         self._beaten_at = seconds()
         self._listened_at, self._has_listened = 0.0, False
 
@@ -38,6 +40,7 @@ class Caretaker:
         """Go round until cancelled. A store that is away, or a lane that is lost, is for the next round."""
         while True:
             try:
+                await self._watch_rules()
                 await self._watch_time()
                 await self._lead()
                 await self._offer_boundary()
@@ -50,6 +53,25 @@ class Caretaker:
                 log.warning("not_leading", extra={"reason": str(error)})
             self._tell()
             await asyncio.sleep(ROUND_EVERY_S)
+
+    async def _watch_rules(self) -> None:
+        """Look up the rulebook and the orders in force, and let all lanes hold what one of them had to."""
+        rules = self._workshop.rules
+        await rules.look()
+        for holder in self._holders.values():
+            notes = None if holder.lane is None else holder.lane.state.notes
+            for dimension in () if notes is None else notes.held:
+                if notes is not None and is_unknown_storm(dimension, notes, rules.orders):
+                    await self._hold(dimension, holder.number)
+
+    async def _hold(self, dimension: str, lane: int) -> None:
+        shop = self._workshop
+        why = f"too many left it within too short a time, first in lane {lane}"
+        log.error("storm", extra={"dimension": dimension, "lane": lane})
+        order = HoldOrder(
+            dimension=dimension, hold=Hold.HELD, number=0, at=shop.clock.now(), by="storm breaker", why=why
+        )
+        await shop.rules.hold(order)
 
     async def _watch_time(self) -> None:
         """See whether the clock is right, and tell and learn which topics were heard."""
@@ -66,12 +88,12 @@ class Caretaker:
         if lane is None:
             self._leader = None
             return
-        owner, terms = str(lane.token), self._workshop.terms
-        if self._leader is None or self._leader[0] != owner:
+        # Classes are those of the rules that lane 0 has adopted: other rules are another leader, who computes anew.
+        owner, terms, rule = str(lane.token), self._workshop.terms, lane.rulebook.value
+        if self._leader is None or self._leader[:2] != (owner, rule):
             recorder = self._workshop.services.recorder
-            leader = Leader(self._board, lane.token, terms.partitions, terms.rulebook.value, recorder)
-            self._leader = owner, leader
-        await self._leader[1].round(self._workshop.clock.now() - terms.behind_after - terms.greatest_lateness)
+            self._leader = owner, rule, Leader(self._board, lane.token, terms.partitions, rule, recorder)
+        await self._leader[2].round(self._workshop.clock.now() - terms.behind_after - terms.greatest_lateness)
 
     async def _offer_boundary(self) -> None:
         if not self._holders:
@@ -91,6 +113,8 @@ class Caretaker:
     def _tell(self) -> None:
         recorder, now = self._workshop.services.recorder, self._workshop.clock.now()
         recorder.lanes(Counter(_shown(holder) for holder in self._holders.values()))
+        notes = [holder.lane.state.notes for holder in self._holders.values() if holder.lane is not None]
+        recorder.held({dimension for each in notes for dimension in each.held})
         for lane, holder in self._holders.items():
             if holder.lane is not None:
                 recorder.sizes(lane, holder.lane.state.sizes)

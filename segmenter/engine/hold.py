@@ -55,12 +55,14 @@ class Hold:
 
     @property
     def may_work(self) -> bool:
-        """Intake, deadlines and sweeps go on: there is room in the outbox, and no pause."""
-        return not self.relay.is_full and seconds() >= self._again_at
+        """Intake, deadlines and sweeps go on: the rules are known, there is room in the outbox, and no pause."""
+        return not self._shop.rules.fault and not self.relay.is_full and seconds() >= self._again_at
 
     @property
     def waits_for(self) -> str:
         """Why it does not work now, for the operator; empty: it does."""
+        if self._shop.rules.fault:
+            return self._shop.rules.fault
         if not self.trouble and self.relay.is_full:
             return f"the outbox is full: {self.relay.depth} records wait for Kafka to take them"
         return self.trouble
@@ -92,6 +94,7 @@ class Hold:
     ) -> None:
         """Work off what a poll brought; a store that is full ends that for now."""
         try:
+            await self._adopt_rules()
             await self._adopt(offered, now)
             await self._work(records, evidence, now)
         except Refusal as refusal:
@@ -115,6 +118,7 @@ class Hold:
         slices = slices_of(by_partition, self._shop.terms.events_per_commit)
         for number, slice_ in enumerate(slices, start=1):
             shown = evidence if number == len(slices) else {}
+            await self._obey()
             await work_around(slice_, partial(self._attempt, shown, self._last_of(slice_), now))
             if self.relay.is_full or seconds() > until:
                 return
@@ -166,6 +170,18 @@ class Hold:
                 reading.positions[source] = seen.position
             elif source not in self.lane.state.positions:
                 reading.positions.setdefault(source, self.positions[place])
+
+    async def _adopt_rules(self) -> None:
+        """Decide by the rulebook in force from now on, where it is another; what was due before went by the old."""
+        offer, lane = self._shop.rules.offer, self.lane
+        if offer is not None and offer.rulebook.revision != lane.state.notes.revision and lane.is_settled:
+            await lane.adopt_rules(offer)
+
+    async def _obey(self) -> None:
+        """Hold and let go as was ordered meanwhile."""
+        orders, known = self._shop.rules.orders, self.lane.state.notes.orders
+        if any(order.number > known for order in orders.values()):
+            await self.lane.obey(orders)
 
     async def _adopt(self, offered: Boundary | None, now: Instant) -> None:
         """Adopt the boundary on offer, while the lane is live and where it differs."""

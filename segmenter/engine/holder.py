@@ -235,12 +235,13 @@ class LaneHolder:
             state = await relay.take_over(shop.recovery().reconcile)
         try:
             positions = await self._positions(state)
+            rulebook = await shop.rules.rulebook_of(state.notes.revision, shop.terms.rulebook)
         except BaseException:
             await relay.close()
             raise
         direct = [source_of(place) for place in positions if place[0] in shop.terms.direct]
         return Hold(
-            shop.lane(state, token, relay.enqueue),
+            shop.lane(state, token, rulebook, relay.enqueue),
             relay,
             shop.watermark(state.notes.watermark, direct),
             positions,

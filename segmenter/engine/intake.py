@@ -62,5 +62,7 @@ class EngineStatus:
     reasons: Mapping[int, str] = field(default_factory=dict)
     stopped_sources: Mapping[str, str] = field(default_factory=dict)
     held_for: Sequence[str] = ()
+    rules_warning: str = ""
+    """Why rules that an operator set do not hold; empty: they do."""
     is_store_reachable: bool
     last_poll_at: Instant | None

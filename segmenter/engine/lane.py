@@ -2,29 +2,37 @@
 
 What survives a crash is what the store holds: profiles, positions, deadlines and outbox move together or not
 at all. A lane whose write was refused, or whose outcome is unknown, is of no use any more: it is taken again.
+
+More than 300 lines, as all that one commit is made of comes together here.
 """
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from segmenter.domain.causes import Arrived, PeersMoved, Released, Tick, Verdict
 from segmenter.domain.instants import MILLISECOND, SECOND, Instant
+from segmenter.domain.rulebook import Rulebook
 from segmenter.domain.step import ORDER_FACTS
 from segmenter.domain.value import Boundary
 from segmenter.engine.batch import Batch
 from segmenter.engine.kept import KeptProfiles
+from segmenter.engine.orders import Offer, notes_adopting, notes_obeying
 from segmenter.engine.outbox import Outbox
 from segmenter.engine.reading import Reading, place_of
 from segmenter.engine.state import state_after
-from segmenter.engine.sweep import left_of, sweep_for, walked
+from segmenter.engine.storm import StormWatch
+from segmenter.engine.sweep import sweep_for, walked
 from segmenter.engine.terms import Terms
+from segmenter.engine.walk import beyond, share_done, walked_on
+from segmenter.engine.work import Work, bite_of
 from segmenter.errors import OwnershipError
 from segmenter.ports import (
     WATERMARK,
     Commit,
     Decoded,
     Encoder,
+    HoldOrder,
     LaneNotes,
     LaneState,
     LaneStore,
@@ -33,7 +41,6 @@ from segmenter.ports import (
     Record,
     Recorder,
     Refused,
-    Sweep,
     Token,
 )
 
@@ -59,21 +66,6 @@ class Refusal(OwnershipError):
         self.kind = refused.kind
 
 
-@dataclass(slots=True)
-class _Work:
-    """What one commit is about, beside the records read."""
-
-    ticks: list[tuple[Instant, str]] = field(default_factory=list)
-    swept: list[tuple[int, str]] = field(default_factory=list)
-    released: list[str] = field(default_factory=list)
-    is_passed: bool = False
-    """The lane has come to where it was before a rewind, and may release whom it holds."""
-
-    def customers(self) -> list[str]:
-        """Return whose profiles are needed."""
-        return [*(c for _, c in self.ticks), *(c for _, c in self.swept), *self.released]
-
-
 class Lane:
     """The owner's hold on a lane. One call at a time; `publish` takes the pages of each stored commit."""
 
@@ -84,8 +76,11 @@ class Lane:
         terms: Terms,
         services: Services,
         publish: Callable[[Sequence[OutboxPage]], None],
+        rulebook: Rulebook | None = None,
     ) -> None:
         self.state = state
+        self.rulebook = terms.rulebook if rulebook is None else rulebook
+        """The rules by which it decides."""
         self.token = token
         self.has_more = True
         """More is due, or left to sweep or release, than one commit took."""
@@ -96,6 +91,10 @@ class Lane:
             services.recorder.boundary_adopted(state.lane, state.notes.boundary.number)
         self._next_due: Instant | None = 0
         self._kept = KeptProfiles(terms.profiles_kept)
+        self._storms = StormWatch(terms.partitions)
+        services.recorder.rulebook_adopted(state.lane, state.notes.revision)
+        if state.notes.walk is not None:
+            services.recorder.backfilled(state.lane, customers=0, share=share_done(state.notes.walk))
 
     async def advance(self, reading: Reading, watermark: Instant, now: Instant) -> None:
         """Work off what was read and what has become due by `watermark`, in one commit.
@@ -109,6 +108,8 @@ class Lane:
             return
         batch = await self._load(reading, work, notes, now)
         started = time.perf_counter()
+        if notes.walk is not None:
+            beyond(batch, notes.walk)
         self._step_arrivals(batch, reading, FOREVER if self.is_live_at(now) else notes.watermark)
         notes = self._step_work(batch, work, notes, now)
         for record, rejection in reading.rejected:
@@ -117,16 +118,38 @@ class Lane:
         self._services.recorder.spent("step", time.perf_counter() - started)
         commit = self._commit_of(batch, reading, notes, work)
         await self._commit(commit)
+        self._storms = batch.storms
         await self._note_progress(work, commit.profiles)
 
     async def adopt(self, boundary: Boundary) -> None:
         """Compute with this boundary from now on, and begin to look at those whom it can move."""
         notes = self.state.notes
         sweep = sweep_for(notes.boundary, boundary, notes.sweep)
-        notes = replace(notes, boundary=boundary, sweep=sweep)
-        await self._commit(Commit(lane=self.state.lane, token=self.token, version=self.state.version, notes=notes))
+        await self._note(replace(notes, boundary=boundary, sweep=sweep))
         self.has_more = self.has_more or sweep is not None
         self._services.recorder.boundary_adopted(self.state.lane, boundary.number)
+
+    async def adopt_rules(self, offer: Offer) -> None:
+        """Decide by these rules from now on, and begin to look at everybody."""
+        await self._note(notes_adopting(self.state.notes, offer))
+        self.rulebook = offer.rulebook
+        self._services.recorder.rulebook_adopted(self.state.lane, offer.rulebook.revision)
+
+    async def obey(self, orders: Mapping[str, HoldOrder]) -> None:
+        """Hold what is to be held from now on, and begin to let go of what is not any more."""
+        before = self.state.notes.held
+        await self._note(notes_obeying(self.state.notes, orders))
+        for dimension in set(before) - set(self.state.notes.held):
+            self._storms.forget(dimension)
+
+    async def _note(self, notes: LaneNotes) -> None:
+        """Store other notes, in a commit of their own."""
+        await self._commit(Commit(lane=self.state.lane, token=self.token, version=self.state.version, notes=notes))
+
+    @property
+    def is_settled(self) -> bool:
+        """Every deadline up to the stored watermark was played, by the rules that held when it came."""
+        return self._next_due is None or self._next_due > self.state.notes.watermark
 
     def is_live_at(self, now: Instant) -> bool:
         """Tell whether the lane was live when last stored, and still is: its worker may have slept since."""
@@ -145,37 +168,29 @@ class Lane:
         self._services.recorder.watermark(self.state.lane, (now - at) / SECOND)
         return replace(before, watermark=at, is_live=is_live, announce_from=announce_from)
 
-    async def _due_work(self, reading: Reading, notes: LaneNotes) -> _Work:
+    async def _due_work(self, reading: Reading, notes: LaneNotes) -> Work:
         """Return which deadlines have come, whom a sweep looks at next, and who is released."""
-        store, lane, terms, work = self._services.store, self.state.lane, self._terms, _Work()
+        store, lane, terms, work = self._services.store, self.state.lane, self._terms, Work()
         if self._next_due is not None and self._next_due <= notes.watermark:
             due = await store.due(lane, notes.watermark, terms.ticks_per_commit)
             work.ticks = [(entry.at, entry.customer) for entry in due]
             if not due:
                 self._next_due = await store.next_due(lane)
         if notes.sweep is not None:
-            work.swept = await self._bite(notes.sweep)
+            work.swept = await bite_of(store, lane, notes.sweep, terms.sweep_per_commit)
+        if notes.walk is not None:
+            work.walked = await store.stored(lane, notes.walk.cursor, terms.walk_per_commit)
         work.is_passed = bool(notes.recover_upto) and self._has_passed(reading, notes)
         if work.is_passed:
             work.released = await store.held(lane, terms.sweep_per_commit)
         return work
-
-    async def _bite(self, sweep: Sweep) -> list[tuple[int, str]]:
-        """Return the next customers of a walk, as many as one commit takes."""
-        found: list[tuple[int, str]] = []
-        for low, high, after in left_of(sweep):
-            more = self._terms.sweep_per_commit - len(found)
-            if more <= 0:
-                break
-            found += await self._services.store.ranked(self.state.lane, low, high, after, more)
-        return found
 
     def _has_passed(self, reading: Reading, notes: LaneNotes) -> bool:
         """Tell whether the lane has come to where it was before the rewind, in every source it still has."""
         reached = {**self.state.positions, **reading.positions, WATERMARK: notes.watermark}
         return all(reached[s] >= offset for s, offset in notes.recover_upto.items() if s in reached)
 
-    def _is_worth_a_commit(self, reading: Reading, work: _Work, notes: LaneNotes) -> bool:
+    def _is_worth_a_commit(self, reading: Reading, work: Work, notes: LaneNotes) -> bool:
         before = self.state.notes
         moved = any(self.state.positions.get(source) != offset for source, offset in reading.positions.items())
         return bool(
@@ -183,15 +198,18 @@ class Lane:
             or reading.markers
             or work.ticks
             or notes.sweep is not None
+            or notes.walk is not None
             or work.is_passed
             or notes.is_live != before.is_live
             or notes.watermark >= before.watermark + STORED_EVERY
         )
 
-    async def _load(self, reading: Reading, work: _Work, notes: LaneNotes, now: Instant) -> Batch:
+    async def _load(self, reading: Reading, work: Work, notes: LaneNotes, now: Instant) -> Batch:
         """Return a batch that holds every profile this commit can touch, from one round trip."""
         outbox = Outbox(self.state.next_seq, self.state.next_page)
-        batch = Batch(self._terms, notes.boundary, outbox, self._services.encoder, self._services.recorder)
+        services = self._services
+        batch = Batch(self._terms, self.rulebook, notes, outbox, services.encoder, services.recorder)
+        batch.storms, batch.sizes_before = self._storms.copy(), self.state.sizes
         batch.announce_from, batch.recorded_at = notes.announce_from, now
         batch.upto = {**self.state.positions, **reading.positions, WATERMARK: notes.watermark}
         customers = batch.missing([*(decoded.customer for decoded, _ in reading.arrivals), *work.customers()])
@@ -199,9 +217,9 @@ class Lane:
         batch.add(kept)
         if unknown:
             started = time.perf_counter()
-            loaded = await self._services.store.load(self.state.lane, unknown)
+            loaded = await services.store.load(self.state.lane, unknown)
             batch.add(zip(unknown, loaded, strict=True))
-            self._services.recorder.spent("load", time.perf_counter() - started)
+            services.recorder.spent("load", time.perf_counter() - started)
         return batch
 
     def _step_arrivals(self, batch: Batch, reading: Reading, settle_limit: Instant) -> None:
@@ -224,7 +242,7 @@ class Lane:
         for (kind, verdict), count in verdicts.items():
             self._services.recorder.events(kind, verdict, count)
 
-    def _step_work(self, batch: Batch, work: _Work, notes: LaneNotes, now: Instant) -> LaneNotes:
+    def _step_work(self, batch: Batch, work: Work, notes: LaneNotes, now: Instant) -> LaneNotes:
         """Play deadlines by (time, customer), look at those a boundary may have moved, release the held."""
         watermark, recorder = notes.watermark, self._services.recorder
         for at, customer in sorted({*work.ticks, *batch.due_by(watermark)}):
@@ -242,9 +260,13 @@ class Lane:
             batch.step(customer, Released(watermark))
         if work.is_passed and len(work.released) < self._terms.sweep_per_commit:
             notes = replace(notes, recover_upto={})
-        return notes
+        if notes.walk is not None:
+            walk = walked_on(notes.walk, work.walked, is_cut=len(work.walked) >= self._terms.walk_per_commit)
+            notes = replace(notes, walk=walk)
+            recorder.backfilled(self.state.lane, customers=len(work.walked), share=share_done(walk))
+        return notes if batch.held == notes.held else replace(notes, held=batch.held)
 
-    def _commit_of(self, batch: Batch, reading: Reading, notes: LaneNotes, work: _Work) -> Commit:
+    def _commit_of(self, batch: Batch, reading: Reading, notes: LaneNotes, work: Work) -> Commit:
         writes = batch.writes()
         if any(write.revenue_before != write.revenue_after for write in writes):
             notes = replace(notes, rank_version=notes.rank_version + 1)
@@ -278,7 +300,7 @@ class Lane:
         if commit.pages:
             self._publish(commit.pages)
 
-    async def _note_progress(self, work: _Work, writes: Sequence[ProfileWrite]) -> None:
+    async def _note_progress(self, work: Work, writes: Sequence[ProfileWrite]) -> None:
         """Remember when to look at the queue of deadlines again, and whether there is more to do at once."""
         terms, notes = self._terms, self.state.notes
         if work.ticks:

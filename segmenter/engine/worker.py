@@ -177,6 +177,7 @@ class Engine:
             reasons={lane: holder.reason for lane, holder in self._holders.items() if holder.reason},
             stopped_sources={source_of(place): reason for place, reason in self._stopped_places.items()},
             held_for=[*([clock_fault] if clock_fault else []), *shop.ear.faults(shop.clock.now())],
+            rules_warning=shop.rules.warning,
             is_store_reachable=self._caretaker.is_store_reachable,
             last_poll_at=self._last_poll_at,
         )

@@ -6,12 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from segmenter.domain.instants import Instant
+from segmenter.domain.rulebook import Rulebook
 from segmenter.engine.clock_check import SureClock
 from segmenter.engine.ear import OpenEar
 from segmenter.engine.lane import Lane, Services
 from segmenter.engine.reading import Reader
 from segmenter.engine.recovery import Recovery
 from segmenter.engine.relay import Relay
+from segmenter.engine.rules import FixedRules
 from segmenter.engine.terms import Terms
 from segmenter.engine.watermark import Watermark
 from segmenter.ports import Clock, Decoder, LaneState, OutboxPage, OutputLog, Source, SourceLog, Token
@@ -32,6 +34,7 @@ class Workshop:
     """Every partition that comes over the repartition topic."""
     clock_check: SureClock = field(default_factory=SureClock)
     ear: OpenEar = field(default_factory=OpenEar)
+    rules: FixedRules = field(default_factory=FixedRules)
     turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
     """Who may work on a commit: one lane computes while another waits for the store. With all at once, every answer
     of a server would wait until all lanes have computed, and time-outs would come true of servers that answered."""
@@ -48,9 +51,11 @@ class Workshop:
         relay.bound(self.terms.outbox_entries, self.terms.outbox_bytes)
         return relay
 
-    def lane(self, state: LaneState, token: Token, publish: Callable[[Sequence[OutboxPage]], None]) -> Lane:
-        """Return a lane at this state, whose stored pages go to `publish`."""
-        return Lane(state, token, self.terms, self.services, publish)
+    def lane(
+        self, state: LaneState, token: Token, rulebook: Rulebook, publish: Callable[[Sequence[OutboxPage]], None]
+    ) -> Lane:
+        """Return a lane at this state that decides by these rules, whose stored pages go to `publish`."""
+        return Lane(state, token, self.terms, self.services, publish, rulebook)
 
     def reader(self, lane: int, decoder: Decoder | None = None) -> Reader:
         """Return what reads the records of a lane, by another decoder than ours where one is given."""

@@ -85,6 +85,7 @@ def readiness(status: EngineStatus) -> tuple[bool, dict[str, object]]:
         "stopped_sources": dict(status.stopped_sources),
         "time": "stands still" if status.held_for else "runs",
         "time_held_for": list(status.held_for),
+        "rulebook": status.rules_warning or "as applied",
         "lanes": {str(lane): _said(lane, condition, status) for lane, condition in sorted(status.lanes.items())},
         "last_poll_at": None if status.last_poll_at is None else rfc3339(status.last_poll_at),
     }

@@ -18,6 +18,7 @@ from segmenter.adapters.kafka_topics import (
     MEMBERSHIPS_CONFIG,
     REJECTED_CONFIG,
     REKEYED_CONFIG,
+    RULEBOOK_CONFIG,
     TopicPlan,
     TopicResult,
     check,
@@ -51,16 +52,21 @@ def publish(
 
 def create_topics(settings: Settings) -> list[TopicResult]:
     """Create the topics that are missing; those that are there are checked and left as they are."""
-    return asyncio.run(create(settings.kafka_bootstrap, topic_plans(settings)))
+    return asyncio.run(create(settings.kafka_bootstrap, [*topic_plans(settings), _rulebook_plan(settings)]))
 
 
 def check_topics(settings: Settings) -> list[str]:
     """Return what is wrong with the topics and the brokers, a sentence each."""
-    return asyncio.run(check(settings.kafka_bootstrap, topic_plans(settings)))
+    return asyncio.run(check(settings.kafka_bootstrap, [*topic_plans(settings), _rulebook_plan(settings)]))
+
+
+def _rulebook_plan(settings: Settings) -> TopicPlan:
+    """Return how the topic of revisions must be; workers do without it."""
+    return TopicPlan(name=settings.topics.rulebook.name, partitions=1, config=RULEBOOK_CONFIG)
 
 
 def topic_plans(settings: Settings) -> list[TopicPlan]:
-    """Return how every topic must be: lanes need equal partition counts, the rest is the shop's business."""
+    """Return how every topic of the workers must be: lanes need equal counts, the rest is the shop's business."""
     topics, partitions = settings.topics, settings.partitions
     inputs = [
         TopicPlan(name=topic.name, partitions=partitions, any_count=topic.keyed is Keyed.OTHER)

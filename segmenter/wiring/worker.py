@@ -17,14 +17,17 @@ from segmenter.adapters.records import JsonEncoder
 from segmenter.adapters.redis_board import RedisBoard
 from segmenter.adapters.redis_client import Client, check_server, connect
 from segmenter.adapters.redis_lanes import RedisLaneStore
+from segmenter.adapters.redis_rules import RedisHoldBoard, RedisRulebookSource
 from segmenter.adapters.redis_sources import RedisSourceBoard, RedisTime
 from segmenter.adapters.redis_tasks import RedisTaskStore
 from segmenter.domain.instants import Instant
+from segmenter.domain.revision import digest_of
 from segmenter.domain.rulebook import Rulebook
 from segmenter.engine.clock_check import ClockCheck
 from segmenter.engine.ear import Ear
 from segmenter.engine.lane import Services
 from segmenter.engine.repartition import Stage
+from segmenter.engine.rules import Rules
 from segmenter.engine.worker import Engine
 from segmenter.engine.workshop import Workshop
 from segmenter.errors import ConfigurationError, TransientError
@@ -39,7 +42,7 @@ from segmenter.web.health import Health, health_site
 from segmenter.wiring.audit_watch import watch_audit
 from segmenter.wiring.kafka import topic_plans
 from segmenter.wiring.origin import refuse_foreign_state
-from segmenter.wiring.rules import rulebook_of
+from segmenter.wiring.rules import read_text, rulebook_in_revision, rulebook_of
 from segmenter.wiring.terms import codec_settings_of, output_topics_of, stream_settings_of, terms_of
 
 log = logging.getLogger(__name__)
@@ -203,8 +206,11 @@ async def _workshop(
     terms, metrics = terms_of(settings, circumstances.rulebook), circumstances.metrics
     sources = KafkaSourceLog(settings.kafka_bootstrap)
     counts = await sources.partition_counts(sorted(terms.others)) if terms.others else {}
+    rules = _rules(settings, circumstances, client)
+    await rules.look()
     return Workshop(
         terms=terms,
+        rules=rules,
         services=Services(
             store=RedisLaneStore(client, settings.namespace),
             encoder=JsonEncoder(),
@@ -218,6 +224,16 @@ async def _workshop(
         tasks=[f"{topic}/{partition}" for topic, count in counts.items() for partition in range(count)],
         clock_check=ClockCheck(circumstances.system_time, RedisTime(client, settings.namespace), metrics),
         ear=Ear(terms, RedisSourceBoard(client, settings.namespace), metrics),
+    )
+
+
+def _rules(settings: Settings, circumstances: Circumstances, client: Client) -> Rules:
+    digest = "" if settings.rulebook is None else digest_of(read_text(settings.rulebook))
+    return Rules(
+        RedisRulebookSource(client, settings.namespace),
+        RedisHoldBoard(client, settings.namespace),
+        lambda revision: rulebook_in_revision(revision, settings),
+        digest,
     )
 
 

@@ -55,7 +55,7 @@ value: {window: all, a: 0.7, b: 0.9, band: 0, dwell: 0, min_ranked: 1}
         ("currency: EUR", "r.yaml:1:1: rulebook: is missing; begin with `rulebook: 1`, the version of this form"),
         ("rulebook: 2", "r.yaml:1:11: rulebook: found '2', expected 1, the version of this form"),
         ("rulebook: 1\ncurency: EUR", "r.yaml:2:1: curency: no such name; did you mean currency?"),
-        ("rulebook: 1\nzzz: EUR", "r.yaml:2:1: zzz: no such name; expected one of rulebook, currency, rates, calendar, lifecycle, value, rfm, engagement, interest, care, rhythm, segments"),
+        ("rulebook: 1\nzzz: EUR", "r.yaml:2:1: zzz: no such name; expected one of rulebook, currency, rates, calendar, lifecycle, value, rfm, engagement, interest, care, rhythm, storm, segments"),
         ("rulebook: 1\nrulebook: 1", "r.yaml:2:1: rulebook: is there twice; remove one of them"),
         ("rulebook: 1\nsegmnts: {}", "r.yaml:2:1: segmnts: no such name; did you mean segments?"),
         ("rulebook: 1\ncurrency: euro", "r.yaml:2:11: currency: found 'euro', expected an ISO 4217 code such as EUR"),

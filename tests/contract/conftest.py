@@ -11,6 +11,7 @@ from segmenter.adapters.memory import MemoryStore
 from segmenter.adapters.redis_board import RedisBoard
 from segmenter.adapters.redis_client import connect
 from segmenter.adapters.redis_lanes import RedisLaneStore
+from segmenter.adapters.redis_rules import RedisHoldBoard, RedisRulebookSource
 from segmenter.adapters.redis_sources import RedisSourceBoard
 from segmenter.adapters.redis_tasks import RedisTaskStore
 from segmenter.domain.instants import SECOND
@@ -63,6 +64,8 @@ async def stores(request: pytest.FixtureRequest) -> AsyncIterator[Stores]:
         board=RedisBoard(client, namespace, PARTITIONS),
         tasks=RedisTaskStore(client, namespace),
         sources=RedisSourceBoard(client, namespace),
+        rulebooks=RedisRulebookSource(client, namespace),
+        holds=RedisHoldBoard(client, namespace),
         silence=silence,
     )
     await client.aclose()
@@ -82,4 +85,12 @@ def _memory_stores() -> Stores:
         nonlocal ahead
         ahead += seconds * SECOND
 
-    return Stores(lanes=store.lanes, board=store.board, tasks=store.tasks, sources=store.sources, silence=silence)
+    return Stores(
+        lanes=store.lanes,
+        board=store.board,
+        tasks=store.tasks,
+        sources=store.sources,
+        rulebooks=store.rulebooks,
+        holds=store.holds,
+        silence=silence,
+    )

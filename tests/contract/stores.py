@@ -9,6 +9,7 @@ from segmenter.domain.profile import Profile
 from segmenter.ports import (
     Commit,
     GlobalBoard,
+    HoldBoard,
     LaneNotes,
     LaneStore,
     OutboxEntry,
@@ -16,6 +17,7 @@ from segmenter.ports import (
     Output,
     ProfileWrite,
     Refused,
+    RulebookSource,
     SourceBoard,
     Stored,
     TaskStore,
@@ -36,6 +38,8 @@ class Stores:
     board: GlobalBoard
     tasks: TaskStore
     sources: SourceBoard
+    rulebooks: RulebookSource
+    holds: HoldBoard
     silence: Callable[[int, int], Awaitable[None]]
 
 
