@@ -20,7 +20,7 @@ from segmenter.domain.causes import (
     Verdict,
 )
 from segmenter.domain.changes import CauseKind, CauseNote
-from segmenter.domain.details import details_of, says_more
+from segmenter.domain.details import details_of
 from segmenter.domain.events import (
     CustomerUpdated,
     Event,
@@ -205,8 +205,7 @@ def _add_order(profile: Profile, event: OrderPlaced, cause: Arrived, rulebook: R
     minor = minor_units(event.amount, event.currency)
     if minor.rounded or minor.units <= 0 or ledger.may_hold(key):
         return False
-    details = details_of(event) if says_more(event) else None
-    profile.ledger_part = ledger.grown(key, Order(placed_at=at, gross=minor.units, details=details))
+    profile.ledger_part = ledger.grown(key, Order(placed_at=at, gross=minor.units, details=details_of(event)))
     profile.totals = totals_with(totals, at, minor.units, profile.settled_at, rulebook.value.window)
     return True
 
