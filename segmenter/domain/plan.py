@@ -125,14 +125,7 @@ def plan_of(segments: Iterable[Definition], *, has_dimensions: bool, has_clicks:
         click_tallies=clicks,
         contact_tallies=contacts,
         tally_by_leaf=tallies,
-        bounds_by_tally={
-            tally.key: tuple(
-                (leaf.bound, place)
-                for leaf, place in asked
-                if isinstance(leaf, Measured) and leaf in tallies and tallies[leaf].key == tally.key
-            )
-            for tally in kept
-        },
+        bounds_by_tally={tally.key: _bounds(tally, tallies, asked) for tally in kept},
         tracks=tuple(tracks.values()),
         track_by_sequence=tracks,
         track_types=types,
@@ -149,6 +142,13 @@ def plan_of(segments: Iterable[Definition], *, has_dimensions: bool, has_clicks:
 
 
 _FREQUENT = (Activity.CLICK, Activity.CONTACT, Activity.ANY)
+
+
+def _bounds(
+    tally: Tally, tallies: Mapping[Measured, Tally], asked: Iterable[tuple[Condition, int]]
+) -> tuple[tuple[Bound, int], ...]:
+    measured = ((leaf, place) for leaf, place in asked if isinstance(leaf, Measured) and leaf in tallies)
+    return tuple((leaf.bound, place) for leaf, place in measured if tallies[leaf].key == tally.key)
 
 
 def _leaves(definition: Definition) -> list[Condition]:
