@@ -5,14 +5,15 @@ head; all numbers are little-endian. A click-only customer takes 43 bytes of hea
 an order takes 22. Amounts are 32 bits in the narrow form of a part and any length in its wide
 form, so that no amount is too large to come back exactly. The customer's id is the key, not in the value.
 
-Behind head and recent ids come the dossier, with its length, and the ledger. Most events touch neither, so both
-stay packed until somebody looks into them, and go back as they came when nobody changed them.
+Behind head and recent ids come the dossier and the behaviour, each with its length, and the ledger. Most events touch
+none of them, so all stay packed until somebody looks into them, and go back as they came when nobody changed them.
 """
 
 from collections.abc import Mapping
 from itertools import chain
 from struct import Struct
 
+from segmenter.adapters.behaviour_codec import sealed_behaviour, take_behaviour
 from segmenter.adapters.ledger_codec import LEDGER_FLAGS, NO_LEDGER, bytes_of, ids_form, sealed, sealed_as
 from segmenter.adapters.profile_parts import (
     NONE,
@@ -24,12 +25,14 @@ from segmenter.adapters.profile_parts import (
     pack_standing,
     pack_word,
 )
+from segmenter.domain.behaviour import NO_BEHAVIOUR, Behaviour
 from segmenter.domain.ledger import Totals
 from segmenter.domain.profile import Attribute, Dossier, Profile, Standing
 from segmenter.domain.sealed import Sealed, SealedLedger
 from segmenter.errors import InvariantError
 
-VERSION = 1
+VERSION = 2
+_READ_VERSIONS = (1, 2)
 
 _HELD = 1 << 0
 _PRESENT = 1 << 1
@@ -37,8 +40,9 @@ _UNANNOUNCED = 1 << 2
 _RECENT = 1 << 3
 _TOTALS = 1 << 4
 _TOTALS_WIDE = 1 << 5
-# Bits 6 to 8 are those of the ledger.
+# Bits 6 to 8 and 10 are those of the ledger.
 _ATTRIBUTES = 1 << 9
+_BEHAVIOUR = 1 << 11
 _DOSSIER = _PRESENT | _UNANNOUNCED | _TOTALS | _TOTALS_WIDE | _ATTRIBUTES
 
 # version, flags, life, sequence, settled_at, first_seen_at, last_seen_at, wake_at
@@ -60,7 +64,10 @@ def encode(profile: Profile) -> bytes:
     """
     dossier_flags, dossier = _dossier_of(profile)
     ledger_flags, ledger = _ledger_of(profile)
+    behaviour = _behaviour_of(profile)
     flags = dossier_flags | ledger_flags
+    if behaviour:
+        flags |= _BEHAVIOUR
     if profile.is_held:
         flags |= _HELD
     ids = profile.recent_ids
@@ -79,15 +86,17 @@ def encode(profile: Profile) -> bytes:
         NONE if last is None else last,
         NONE if wake is None else wake,
     )
+    if behaviour:
+        behaviour = _SIZE.pack(len(behaviour)) + behaviour
     if dossier_flags:
-        return b"".join((head, recent, _SIZE.pack(len(dossier)), dossier, ledger))
-    return head + recent + ledger
+        return b"".join((head, recent, _SIZE.pack(len(dossier)), dossier, behaviour, ledger))
+    return head + recent + behaviour + ledger
 
 
 def decode(customer: str, packed: bytes) -> Profile:
     """Return the profile that `encode` packed. Raises InvariantError for a version this release cannot read."""
-    if packed[0] != VERSION:
-        raise InvariantError(f"profile is packed in form {packed[0]}; this release reads form {VERSION}")
+    if packed[0] not in _READ_VERSIONS:
+        raise InvariantError(f"profile is packed in form {packed[0]}; this release reads forms 1 to {VERSION}")
     _, flags, life, sequence, settled_at, first, last, wake = _HEAD.unpack_from(packed)
     at = _HEAD.size
     ids: tuple[int, ...] = ()
@@ -100,6 +109,11 @@ def decode(customer: str, packed: bytes) -> Profile:
         size: int = _SIZE.unpack_from(packed, at)[0]
         at += _SIZE.size + size
         dossier = Sealed(packed[at - size : at], flags & _DOSSIER, _take_dossier)
+    behaviour: Behaviour | Sealed[Behaviour] = NO_BEHAVIOUR
+    if flags & _BEHAVIOUR:
+        size = _SIZE.unpack_from(packed, at)[0]
+        at += _SIZE.size + size
+        behaviour = Sealed(packed[at - size : at], 0, take_behaviour)
     return Profile(
         customer,
         life,
@@ -113,6 +127,7 @@ def decode(customer: str, packed: bytes) -> Profile:
         sealed_as(packed[at:], flags & LEDGER_FLAGS) if flags & LEDGER_FLAGS else NO_LEDGER,
         dossier,
         flags & _ATTRIBUTES != 0,
+        behaviour,
     )
 
 
@@ -121,6 +136,13 @@ def _dossier_of(profile: Profile) -> tuple[int, bytes]:
     if not isinstance(part, Sealed) and part is not _NO_DOSSIER:
         part = profile.dossier_part = _sealed_dossier(part)
     return (part.flags, part.packed) if isinstance(part, Sealed) else (0, b"")
+
+
+def _behaviour_of(profile: Profile) -> bytes:
+    part = profile.behaviour_part
+    if not isinstance(part, Sealed) and part is not NO_BEHAVIOUR:
+        part = profile.behaviour_part = sealed_behaviour(part)
+    return part.packed if isinstance(part, Sealed) else b""
 
 
 def _ledger_of(profile: Profile) -> tuple[int, bytes]:

@@ -177,6 +177,10 @@ def _traits_form(traits: Traits) -> TraitsForm:
     }
     if traits.over_refund is not None:
         form["over_refund"] = traits.over_refund
+    if traits.scores is not None:
+        form["r"], form["f"], form["m"] = traits.scores
+    if traits.first_channel is not None:
+        form["first_channel"] = traits.first_channel
     return form
 
 

@@ -12,6 +12,7 @@ Moment: TypeAlias = Annotated[str, Field(json_schema_extra={"format": "date-time
 Money: TypeAlias = Annotated[str, Field(pattern=r"^-?[0-9]+(\.[0-9]+)?$")]
 Count: TypeAlias = Annotated[int, Field(ge=0)]
 Ordinal: TypeAlias = Annotated[int, Field(ge=1)]
+Score: TypeAlias = Annotated[int, Field(ge=1, le=5)]
 Digits: TypeAlias = Annotated[str, Field(pattern=r"^-?[0-9]+$")]
 
 
@@ -69,6 +70,14 @@ class TraitsForm(TypedDict):
     """When the last order that counts was made; null: there is none."""
     over_refund: NotRequired[Money]
     """What was refunded beyond the worth of the orders, where anything was."""
+    r: NotRequired[Score]
+    """How recent the last order is, 1 to 5, where RFM is declared and there is an order."""
+    f: NotRequired[Score]
+    """How frequent the orders are, 1 to 5."""
+    m: NotRequired[Score]
+    """How much they brought, 1 to 5."""
+    first_channel: NotRequired[str]
+    """Where he was met first, where interest is declared."""
 
 
 class ChangeValue(TypedDict):

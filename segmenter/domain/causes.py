@@ -121,3 +121,5 @@ class Transition:
     expired: tuple[Expired, ...] = ()
     rounded: int = 0
     over_refunded: int = 0
+    flaps: tuple[str, ...] = ()
+    """Dimensions in which a stay or a cooldown held back a move that was then taken back."""

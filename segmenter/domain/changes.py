@@ -20,6 +20,9 @@ class CauseKind(StrEnum):
     REFUND = "refund"
     LATE_EVENT = "late_event"
     RECOVERY = "recovery"
+    DEFINITION = "definition"
+    BACKFILL = "backfill"
+    MANUAL = "manual"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +68,9 @@ class Traits:
     first_order_at: Instant | None
     last_order_at: Instant | None
     over_refund: str | None = None
+    scores: tuple[int, int, int] | None = None
+    """Recency, frequency and monetary value, 1 to 5, where RFM is declared and there is an order."""
+    first_channel: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

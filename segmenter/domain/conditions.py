@@ -1,7 +1,9 @@
 """Conditions as values: what a rulebook may ask of a customer, and the definitions that are made of them.
 
-`evaluation` answers them, `segments_file` reads them. A condition never asks the time or another vendor: what it
+`evaluation` answers them. A condition never asks the time or another vendor: what it
 holds is all there is to it, so that the same one serves live traffic, backfill, preview and explanation.
+
+More than 300 lines, as it is the whole language in one place.
 """
 
 from dataclasses import dataclass
@@ -369,6 +371,11 @@ class Definition:
 CUSTOM_PREFIX = "custom."
 SHADOW_PREFIX = "shadow."
 IN, OUT = "in", "out"
+
+
+def is_declared(dimension: str) -> bool:
+    """Tell whether this is a segment that somebody declared, or its shadow."""
+    return dimension.startswith((CUSTOM_PREFIX, SHADOW_PREFIX))
 
 
 def parts_of(condition: Condition) -> "tuple[Condition, ...]":

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from segmenter.domain.behaviour import NO_BEHAVIOUR, Behaviour
 from segmenter.domain.events import ANONYMOUS_PREFIX, AttributeValue
 from segmenter.domain.instants import BEGINNING, Instant
 from segmenter.domain.ledger import Ledger, Totals
@@ -79,7 +80,9 @@ class Profile:
     dossier_part: Dossier | Sealed[Dossier] = field(default_factory=Dossier)
     has_attributes: bool = False
     """Known without opening the dossier."""
+    behaviour_part: Behaviour | Sealed[Behaviour] = field(default_factory=lambda: NO_BEHAVIOUR)
     owns_dossier: bool = False
+    owns_behaviour: bool = False
 
     @property
     def ledger(self) -> Ledger:
@@ -134,6 +137,21 @@ class Profile:
         self._own_dossier().attributes = attributes
         self.has_attributes = bool(attributes)
 
+    @property
+    def behaviour(self) -> Behaviour:
+        """Return what he did beyond ordering; to look at, not to change."""
+        part = self.behaviour_part
+        return part.opened() if isinstance(part, Sealed) else part
+
+    def own_behaviour(self) -> Behaviour:
+        """Return what he did, in a form that nobody else has and whose fields may be replaced."""
+        part = self.behaviour_part
+        if self.owns_behaviour and isinstance(part, Behaviour):
+            return part
+        own = self.behaviour.copy()
+        self.behaviour_part, self.owns_behaviour = own, True
+        return own
+
     def _own_dossier(self) -> Dossier:
         """Return a dossier that nobody else has."""
         part = self.dossier_part
@@ -176,7 +194,7 @@ class Profile:
 
     def copy(self) -> "Profile":
         """Return one that can be changed without changing this one."""
-        self.owns_dossier = False
+        self.owns_dossier = self.owns_behaviour = False
         return Profile(
             self.customer,
             self.life,
@@ -190,6 +208,7 @@ class Profile:
             self.ledger_part,
             self.dossier_part,
             self.has_attributes,
+            self.behaviour_part,
         )
 
     def __eq__(self, other: object) -> bool:
@@ -203,7 +222,7 @@ class Profile:
 
     def _all(self) -> tuple[object, ...]:
         head = (self.customer, self.life, self.sequence, self.settled_at, self.first_seen_at, self.last_seen_at)
-        return (*head, self.wake_at, self.is_held, self.recent_ids, self.ledger, self.dossier)
+        return (*head, self.wake_at, self.is_held, self.recent_ids, self.ledger, self.dossier, self.behaviour)
 
 
 _NO_ATTRIBUTES: Mapping[str, Attribute] = {}

@@ -133,4 +133,6 @@ class Rulebook:
     def __post_init__(self) -> None:
         """Work out the plan once."""
         has_dimensions = any((self.rfm, self.engagement, self.interest, self.care, self.rhythm))
-        object.__setattr__(self, "plan", plan_of(self.segments, has_dimensions=has_dimensions))
+        has_clicks = self.engagement is not None or self.interest is not None
+        plan = plan_of(self.segments, has_dimensions=has_dimensions, has_clicks=has_clicks)
+        object.__setattr__(self, "plan", plan)

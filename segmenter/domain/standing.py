@@ -1,14 +1,21 @@
 """Where a customer stands at an instant, when that can change by time alone, and why."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from segmenter.domain.changes import Change, Reason
+from segmenter.domain.conditions import Definition, is_declared
+from segmenter.domain.dimensions import dimensions_of
+from segmenter.domain.evaluation import segments_of, touched_until
 from segmenter.domain.instants import Instant, rfc3339, span_text
 from segmenter.domain.lifecycle import Lifecycle, inactive_at, lifecycle_at
 from segmenter.domain.money import money_text
 from segmenter.domain.profile import LIFECYCLE, VALUE, Profile
+from segmenter.domain.reasons import further_reasons
 from segmenter.domain.rulebook import Rulebook
+from segmenter.domain.sight import Sight
 from segmenter.domain.value import A, B, Boundary, C, grade, is_fall, share_above
+from segmenter.domain.windows import NEVER
 
 
 @dataclass(slots=True)
@@ -17,10 +24,51 @@ class Answer:
 
     segments: dict[str, str]
     valid_until: Instant | None
+    held: tuple[str, ...] = ()
+    """Dimensions in which a move is held back by a stay or a cooldown."""
+    scores: dict[str, int] = field(default_factory=dict)
 
 
 def standing_at(now: Instant, profile: Profile, rulebook: Rulebook, boundary: Boundary | None) -> Answer:
     """Return where the customer stands at `now`, given the totals of that instant."""
+    answer = _class_at(now, profile, rulebook, boundary)
+    if rulebook.plan.is_plain or not answer.segments:
+        return answer
+    sight = Sight(profile, now, rulebook, answer.segments)
+    until = dimensions_of(sight)
+    segments_until, held = segments_of(sight)
+    return Answer(answer.segments, _sooner(answer.valid_until, min(until, segments_until)), held, sight.scores)
+
+
+def standing_still_until(
+    asked: Iterable[Definition], profile: Profile, now: Instant, rulebook: Rulebook, boundary: Boundary | None
+) -> Answer | None:
+    """Return until when the customer stands where he does, given which segments alone can have changed.
+
+    None where something did change. Those that are not asked have their expiry in the profile's next deadline.
+    """
+    answer = _class_at(now, profile, rulebook, boundary)
+    if not answer.segments:
+        return answer if not profile.present else None
+    sight = Sight(profile, now, rulebook, answer.segments)
+    until = dimensions_of(sight)
+    stood_in = {dimension: one.segment for dimension, one in profile.present.items() if not is_declared(dimension)}
+    if stood_in != answer.segments:
+        return None
+    sight.segments = {dimension: standing.segment for dimension, standing in profile.present.items()}
+    segments_until = touched_until(asked, sight)
+    if segments_until is None:
+        return None
+    valid_until = _sooner(answer.valid_until, min(until, segments_until))
+    return Answer(sight.segments, earliest(profile.wake_at, valid_until), (), sight.scores)
+
+
+def _sooner(moment: Instant | None, until: Instant) -> Instant | None:
+    return moment if until >= NEVER else earliest(moment, until)
+
+
+def _class_at(now: Instant, profile: Profile, rulebook: Rulebook, boundary: Boundary | None) -> Answer:
+    """Return lifecycle and value."""
     if profile.is_anonymous or profile.is_excluded or not profile.is_known:
         return Answer({}, None)
     totals = profile.totals
@@ -69,6 +117,8 @@ def reasons_for(
         return (Reason(dimension=VALUE, condition="orders", actual=orders, threshold="1"),)
     if change.dimension == VALUE and change.after is not None and boundary is not None:
         return (_value_reason(change.before, change.after, profile, rulebook, boundary),)
+    if change.dimension not in (LIFECYCLE, VALUE):
+        return further_reasons(change, profile, now, rulebook)
     return ()
 
 

@@ -20,8 +20,10 @@ from segmenter.domain.causes import (
     Verdict,
 )
 from segmenter.domain.changes import CauseKind, CauseNote
-from segmenter.domain.details import details_of, says_more
+from segmenter.domain.details import details_of
 from segmenter.domain.events import (
+    Click,
+    Contact,
     CustomerUpdated,
     Event,
     OrderCancelled,
@@ -33,12 +35,14 @@ from segmenter.domain.events import (
     OrderUpdated,
     SupportClosed,
     SupportOpened,
+    SupportRated,
 )
 from segmenter.domain.facts import Known, recorded
 from segmenter.domain.folding import folded_before
 from segmenter.domain.instants import Instant, Span, instant_of
 from segmenter.domain.ledger import Ledger, Order, id_hash, totals_of, totals_with
 from segmenter.domain.money import minor_units
+from segmenter.domain.noting import noted, rating_noted, ticket_noted
 from segmenter.domain.profile import ATTRIBUTES_KEPT, RECENT_IDS_KEPT, Attribute, Profile
 from segmenter.domain.rulebook import CountsFrom, Rulebook
 from segmenter.domain.sealed import SealedLedger
@@ -48,6 +52,7 @@ from segmenter.errors import InvariantError
 
 TIME = CauseNote(kind=CauseKind.TIME)
 PEERS = CauseNote(kind=CauseKind.PEERS)
+FREQUENT = frozenset([Click, Contact])
 ORDER_FACTS = frozenset([OrderPlaced, OrderPaid, OrderDelivered, OrderCancelled, OrderUpdated, OrderRefunded])
 
 
@@ -143,8 +148,17 @@ def _arrive(telling: Telling, cause: Arrived) -> None:
     if profile.is_excluded != was_excluded:
         # Nobody has kept the totals of who was excluded.
         _total(profile, telling.rulebook)
-    if is_order_fact or first is None or profile.is_excluded != was_excluded:
-        telling.evaluate(profile.settled_at, max(at, profile.settled_at), (cause, is_late))
+    now, effective_at, because = profile.settled_at, max(at, profile.settled_at), (cause, is_late)
+    is_other = profile.first_seen_at != first or profile.is_excluded != was_excluded
+    if telling.rulebook.plan.is_plain:
+        if is_order_fact or is_other:
+            telling.evaluate(now, effective_at, because)
+        return
+    touched = noted(profile, event, cause, telling.rulebook, last)
+    if is_other or touched is None:
+        telling.evaluate(now, effective_at, because)
+    elif touched or type(event) not in FREQUENT:
+        telling.evaluate_touched(touched, now, effective_at, because)
 
 
 def _record_order(telling: Telling, cause: Arrived, event: Event) -> bool:
@@ -200,8 +214,7 @@ def _add_order(profile: Profile, event: OrderPlaced, cause: Arrived, rulebook: R
     minor = minor_units(event.amount, event.currency)
     if minor.rounded or minor.units <= 0 or ledger.may_hold(key):
         return False
-    details = details_of(event) if says_more(event) else None
-    profile.ledger_part = ledger.grown(key, Order(placed_at=at, gross=minor.units, details=details))
+    profile.ledger_part = ledger.grown(key, Order(placed_at=at, gross=minor.units, details=details_of(event)))
     profile.totals = totals_with(totals, at, minor.units, profile.settled_at, rulebook.value.window)
     return True
 
@@ -211,7 +224,9 @@ def _record_other(telling: Telling, cause: Arrived, event: Event) -> bool:
     if not isinstance(event, CustomerUpdated):
         # A ticket has its states once, under whatever event ids.
         if isinstance(event, SupportOpened) or isinstance(event, SupportClosed):  # noqa: SIM101 - twice as fast as a tuple
-            return _remember(telling.profile, f"{event.type} {event.ticket_id}")
+            return ticket_noted(telling.profile, event, cause.at)
+        if isinstance(event, SupportRated):
+            return rating_noted(telling.profile, event, cause.at, cause.event_id)
         return _remember(telling.profile, cause.event_id)
     rejection = _update(telling.profile, cause, event)
     if rejection is not None:

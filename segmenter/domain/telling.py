@@ -5,16 +5,20 @@ then one mechanism: what is present moves on, what was announced is remembered, 
 what is said, so nothing held leaves a gap.
 """
 
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 from typing import TypeAlias
 
 from segmenter.domain.causes import Arrived, Transition
 from segmenter.domain.changes import CauseKind, CauseNote, Change, ChangeSet, Membership, Traits
+from segmenter.domain.conditions import OUT, SHADOW_PREFIX, Announce, State, is_declared
 from segmenter.domain.events import OrderRefunded
 from segmenter.domain.instants import Instant
 from segmenter.domain.money import money_text
-from segmenter.domain.profile import VALUE, Profile, Standing
+from segmenter.domain.plan import Plan
+from segmenter.domain.profile import LIFECYCLE, VALUE, Profile, Standing
 from segmenter.domain.rulebook import Rulebook
-from segmenter.domain.standing import earliest, reasons_for, standing_at
+from segmenter.domain.standing import Answer, earliest, reasons_for, standing_at, standing_still_until
 from segmenter.domain.value import Boundary
 
 EventCause: TypeAlias = tuple[Arrived, bool]
@@ -23,12 +27,13 @@ EventCause: TypeAlias = tuple[Arrived, bool]
 Because: TypeAlias = CauseNote | EventCause
 
 RECOVERY = CauseNote(kind=CauseKind.RECOVERY)
+NO_SCORES: Mapping[str, int] = MappingProxyType({})
 
 
 class Telling:
     """One step at work: the profile being changed, and what there is to say of it."""
 
-    __slots__ = ("boundary", "profile", "rulebook", "transition", "valid_until")
+    __slots__ = ("boundary", "profile", "rulebook", "scores", "transition", "valid_until")
 
     def __init__(
         self, profile: Profile, transition: Transition, rulebook: Rulebook, boundary: Boundary | None
@@ -38,11 +43,14 @@ class Telling:
         self.rulebook = rulebook
         self.boundary = boundary
         self.valid_until: Instant | None = None
+        self.scores: Mapping[str, int] = {}
 
     def evaluate(self, now: Instant, effective_at: Instant, cause: Because, *, is_history: bool = False) -> None:
         """Find out where the customer stands at `now`, set his next deadline, and say what differs."""
         answer = standing_at(now, self.profile, self.rulebook, self.boundary)
-        self.valid_until = answer.valid_until
+        self.valid_until, self.scores = answer.valid_until, answer.scores
+        if not self.rulebook.plan.is_plain:
+            self._note_held(answer)
         has_moved = _move(self.profile, answer.segments, effective_at)
         self.set_deadline()
         if self.profile.is_held:
@@ -76,17 +84,56 @@ class Telling:
             moment = earliest(moment, waiting_since + self.rulebook.dedupe_horizon)
         profile.wake_at = moment
 
+    def evaluate_touched(self, touched: Collection[int], now: Instant, effective_at: Instant, cause: Because) -> None:
+        """Do what `evaluate` does, given which segments alone an event can have changed; mostly nothing moves."""
+        profile, plan = self.profile, self.rulebook.plan
+        if not (plan.is_eager or profile.unannounced or profile.is_held):
+            asked = plan.asked_of(touched)
+            answer = standing_still_until(asked, profile, now, self.rulebook, self.boundary)
+            if answer is not None:
+                self.valid_until = answer.valid_until
+                self.set_deadline()
+                return
+        self.evaluate(now, effective_at, cause)
+
+    def _note_held(self, answer: Answer) -> None:
+        """Keep which moves are held, and count those that were and now will not come: they would have flapped."""
+        before = self.profile.behaviour.held
+        if before == answer.held:
+            return
+        present = self.profile.segment_in
+        self.transition.flaps += tuple(
+            dimension
+            for dimension in before
+            if dimension not in answer.held and answer.segments.get(dimension) == present(dimension)
+        )
+        self.profile.own_behaviour().held = answer.held
+
     def _to_announce(self) -> tuple[Change, ...]:
         """Return what differs from what was announced, without classes that are not to be announced yet."""
         profile = self.profile
         if not profile.unannounced:
             return ()
         is_class_announced = self.boundary is not None and self.boundary.is_announced
-        return tuple(
+        changes = tuple(
             Change(dimension=dimension, before=announced, after=profile.segment_in(dimension))
             for dimension, announced in sorted(profile.unannounced.items())
             if dimension != VALUE or is_class_announced or profile.segment_in(dimension) is None
         )
+        if self.rulebook.plan.definitions or any(is_declared(change.dimension) for change in changes):
+            return self._without_silent(changes)
+        return changes
+
+    def _without_silent(self, changes: tuple[Change, ...]) -> tuple[Change, ...]:
+        """Return what is to be told of declared segments, who is out of one for the first time told as out before."""
+        plan, unannounced = self.rulebook.plan, self.profile.unannounced
+        is_first_sight = LIFECYCLE in unannounced and unannounced[LIFECYCLE] is None
+        told = tuple(_told(change, plan, is_first_sight=is_first_sight) for change in changes)
+        silent = {change.dimension for change, as_told in zip(changes, told, strict=True) if as_told is None}
+        if silent:
+            # What is never told counts as told: it is no difference that waits.
+            self.profile.unannounced = {d: v for d, v in unannounced.items() if d not in silent}
+        return tuple(change for change in told if change is not None)
 
     def _announce(
         self, changes: tuple[Change, ...], now: Instant, effective_at: Instant, cause: Because, is_history: bool
@@ -107,14 +154,14 @@ class Telling:
                 cause=cause if isinstance(cause, CauseNote) else _note_of(cause),
                 effective_at=effective_at,
                 reasons=tuple(reasons),
-                traits=traits_of(profile, self.rulebook),
+                traits=traits_of(profile, self.rulebook, self.scores),
                 next_change_at=self.valid_until,
                 history=is_history,
             ),
         )
 
     def _membership(self) -> Membership:
-        return membership_of(self.profile, self.rulebook, self.valid_until)
+        return membership_of(self.profile, self.rulebook, self.valid_until, self.scores)
 
 
 def _note_of(event: EventCause) -> CauseNote:
@@ -159,24 +206,46 @@ def _move(profile: Profile, segments: dict[str, str], effective_at: Instant) -> 
     return True
 
 
-def membership_of(profile: Profile, rulebook: Rulebook, next_change_at: Instant | None) -> Membership:
-    """Return where the customer is now."""
+def _told(change: Change, plan: Plan, *, is_first_sight: bool) -> Change | None:
+    """Return a move of a declared segment as it is told; None where it is not."""
+    if not is_declared(change.dimension):
+        return change
+    definition = plan.definition_by_dimension.get(change.dimension)
+    if change.after is None or definition is None or definition.announce is Announce.NEVER:
+        return None
+    if change.dimension.startswith(SHADOW_PREFIX):
+        return None
+    before = OUT if change.before is None and not is_first_sight else change.before
+    return None if before == change.after else Change(dimension=change.dimension, before=before, after=change.after)
+
+
+def membership_of(
+    profile: Profile, rulebook: Rulebook, next_change_at: Instant | None, scores: Mapping[str, int] = NO_SCORES
+) -> Membership:
+    """Return where the customer is now; out of each declared segment that he is not in."""
+    present = {d: standing for d, standing in profile.present.items() if not d.startswith(SHADOW_PREFIX)}
+    segments = {d: standing.segment for d, standing in present.items()}
+    if segments:
+        for definition in rulebook.plan.definitions:
+            if definition.state is not State.SHADOW:
+                segments.setdefault(definition.dimension, OUT)
     return Membership(
         customer=profile.customer,
         # While a first backlog is read the profile is settled to no time yet, but knows what happened.
         as_of=max(profile.settled_at, profile.last_seen_at or 0),
         life=profile.life,
         sequence=profile.sequence,
-        segments=tuple(sorted((d, standing.segment) for d, standing in profile.present.items())),
-        since=tuple(sorted((d, standing.since) for d, standing in profile.present.items())),
-        traits=traits_of(profile, rulebook),
+        segments=tuple(sorted(segments.items())),
+        since=tuple(sorted((d, standing.since) for d, standing in present.items())),
+        traits=traits_of(profile, rulebook, scores),
         next_change_at=next_change_at,
     )
 
 
-def traits_of(profile: Profile, rulebook: Rulebook) -> Traits:
+def traits_of(profile: Profile, rulebook: Rulebook, scores: Mapping[str, int] = NO_SCORES) -> Traits:
     """Return the numbers of a customer as they are told."""
     totals, currency = profile.totals, rulebook.currency
+    first = None if rulebook.interest is None else profile.behaviour.first_channel
     return Traits(
         orders=totals.orders,
         net_revenue=money_text(totals.net, currency),
@@ -185,4 +254,6 @@ def traits_of(profile: Profile, rulebook: Rulebook) -> Traits:
         first_order_at=totals.first_order_at,
         last_order_at=totals.last_order_at,
         over_refund=money_text(totals.over_refund, currency) if totals.over_refund else None,
+        scores=(scores["r"], scores["f"], scores["m"]) if scores else None,
+        first_channel=None if first is None else first[1],
     )

@@ -43,8 +43,8 @@ from segmenter.domain.conditions import (
     Unit,
 )
 from segmenter.domain.conditions import Sequence as EventSequence
+from segmenter.domain.filters import FIELDS_OF_TYPE, TRACKED_TYPES, type_of
 from segmenter.domain.instants import DAY, HOUR, Span
-from segmenter.domain.plan import FIELDS_OF_TYPE, TRACKED_TYPES, type_of
 from segmenter.domain.rulebook import (
     CareRule,
     CountsFrom,

@@ -1,0 +1,152 @@
+"""The evaluator, one for live traffic, backfill, preview and explanation. Answers carry their expiry."""
+
+from collections.abc import Iterable
+from typing import assert_never
+
+from segmenter.domain.attributes import attribute_finding
+from segmenter.domain.behaviour import Trail
+from segmenter.domain.conditions import (
+    CUSTOM_PREFIX,
+    IN,
+    OUT,
+    Absent,
+    Activity,
+    All,
+    Announce,
+    AnyOf,
+    Condition,
+    Definition,
+    HasAttribute,
+    InDimension,
+    InSegment,
+    Measured,
+    Not,
+    Scored,
+    Sequence,
+)
+from segmenter.domain.finding import Finding, all_of, any_of, negated
+from segmenter.domain.following import sequence_finding
+from segmenter.domain.instants import Instant
+from segmenter.domain.measuring import measured
+from segmenter.domain.sight import Sight
+from segmenter.domain.windows import NEVER
+
+_NO_TRAIL = Trail()
+
+
+def find(condition: Condition, sight: Sight) -> Finding:  # noqa: PLR0911, PLR0912 - one line a kind
+    """Return the answer of a condition at the moment of the sight."""
+    match condition:
+        case Measured():
+            return measured(condition, sight)
+        case InDimension(dimension, segments):
+            present = sight.segments.get(dimension)
+            return Finding(present in segments, actual=present)
+        case Absent():
+            return _absent(condition, sight)
+        case Sequence():
+            return _sequence(condition, sight)
+        case HasAttribute():
+            return attribute_finding(condition, sight)
+        case InSegment(name):
+            present = sight.segments.get(f"{CUSTOM_PREFIX}{name}", OUT)
+            return Finding(present == IN, actual=present)
+        case Scored(score, bound):
+            number = sight.scores.get(score.value)
+            return Finding(number is not None and bound.holds(number), actual=number)
+        case All(conditions):
+            return all_of(find(part, sight) for part in conditions)
+        case AnyOf(conditions):
+            return any_of(find(part, sight) for part in conditions)
+        case Not(inner):
+            return negated(find(inner, sight))
+        case _:
+            assert_never(condition)
+
+
+def _absent(leaf: Absent, sight: Sight) -> Finding:
+    """Return whether nothing of a kind came for so long; the actual is the time since, in microseconds."""
+    last_at = _last_at(leaf.activity, sight)
+    if last_at is None and leaf.include_never:
+        return Finding(True)
+    since = sight.profile.first_seen_at if last_at is None else last_at
+    if since is None:
+        return Finding(False)
+    over_at = leaf.window.exit_at(since)
+    actual = max(0, sight.now - since)
+    return Finding(True, actual=actual) if sight.now >= over_at else Finding(False, over_at, actual=actual)
+
+
+def _last_at(activity: Activity, sight: Sight) -> Instant | None:
+    match activity:
+        case Activity.ORDER:
+            return max(_known(sight.folded.last_at, (at for at, _ in sight.orders)), default=None)
+        case Activity.CLICK:
+            return sight.behaviour.clicked_at
+        case Activity.DELIVERY:
+            delivered = (order.delivered_at for order in sight.ledger.orders.values())
+            return max((at for at in delivered if at is not None), default=None)
+        case Activity.CONTACT:
+            return sight.behaviour.contacted_at
+        case Activity.ANY:
+            return sight.profile.last_seen_at
+
+
+def _known(at: Instant | None, times: Iterable[Instant]) -> list[Instant]:
+    return [*times] if at is None else [at, *times]
+
+
+def _sequence(leaf: Sequence, sight: Sight) -> Finding:
+    track = sight.rulebook.plan.track_by_sequence[leaf]
+    return sequence_finding(leaf, sight.behaviour.trails.get(track.key, _NO_TRAIL), sight.now)
+
+
+def membership(definition: Definition, sight: Sight) -> tuple[Finding, bool]:
+    """Return whether a customer is in a segment now, and whether a move is held back by a stay or a cooldown."""
+    present = sight.profile.present.get(definition.dimension)
+    if present is not None and present.segment == IN:
+        leaves = (
+            negated(find(definition.when, sight))
+            if definition.leave_when is None
+            else find(definition.leave_when, sight)
+        )
+        stays_until = present.since + definition.stay_at_least
+        if leaves.holds and sight.now < stays_until:
+            return Finding(True, min(stays_until, leaves.until)), True
+        return negated(leaves), False
+    enters = find(definition.when, sight)
+    if definition.leave_when is not None:
+        enters = all_of((enters, negated(find(definition.leave_when, sight))))
+    if enters.holds and present is not None and sight.now < (free_at := present.since + definition.cooldown):
+        return Finding(False, min(free_at, enters.until)), True
+    return enters, False
+
+
+def segments_of(sight: Sight) -> tuple[Instant, tuple[str, ...]]:
+    """Put the customer into the declared segments, in their order; return expiry, and where a move is held.
+
+    Who was never in a segment has no entry for it; who left keeps one, so that it is known since when.
+    """
+    until, held = NEVER, list[str]()
+    for definition in sight.rulebook.plan.definitions:
+        answer, is_held = membership(definition, sight)
+        until = min(until, answer.until)
+        if is_held:
+            held.append(definition.dimension)
+        if answer.holds:
+            sight.segments[definition.dimension] = IN
+        elif definition.dimension in sight.profile.present or definition.announce is Announce.ALL:
+            sight.segments[definition.dimension] = OUT
+    return until, tuple(held)
+
+
+def touched_until(definitions: Iterable[Definition], sight: Sight) -> Instant | None:
+    """Return until when these stay as they are; None where one of them moves, or is or was held."""
+    until, was_held = NEVER, sight.behaviour.held
+    for definition in definitions:
+        answer, is_held = membership(definition, sight)
+        dimension = definition.dimension
+        if is_held or dimension in was_held or answer.holds != (sight.segments.get(dimension) == IN):
+            return None
+        until = min(until, answer.until)
+    return until

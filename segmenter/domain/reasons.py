@@ -1,0 +1,68 @@
+"""Why somebody moved in a dimension beyond lifecycle and value, or in a declared segment."""
+
+from segmenter.domain.changes import Change, Reason
+from segmenter.domain.conditions import IN
+from segmenter.domain.dimensions import (
+    CARE,
+    CHANNEL,
+    ENGAGEMENT,
+    INTEREST,
+    RFM,
+    RHYTHM,
+    dimensions_of,
+    last_order_at,
+    silence_of,
+)
+from segmenter.domain.explanation import leaves_explained
+from segmenter.domain.instants import Instant, span_text
+from segmenter.domain.profile import Profile
+from segmenter.domain.rulebook import Rulebook
+from segmenter.domain.sight import Sight
+
+# A rule of a hundred leaves is told by its first ones; `segmenter customer --why` tells them all.
+REASONS_TOLD = 20
+
+
+def further_reasons(change: Change, profile: Profile, now: Instant, rulebook: Rulebook) -> tuple[Reason, ...]:
+    """Return the conditions that put the customer where this change says he is now."""
+    present = {dimension: standing.segment for dimension, standing in profile.present.items()}
+    sight = Sight(profile, now, rulebook, present)
+    definition = rulebook.plan.definition_by_dimension.get(change.dimension)
+    if definition is not None:
+        leaves = leaves_explained(definition, sight, is_in=change.after == IN)
+        told = [
+            Reason(dimension=change.dimension, condition=leaf.condition, actual=leaf.actual, threshold=leaf.threshold)
+            for leaf in leaves
+        ]
+        return tuple(told[:REASONS_TOLD])
+    found = _found(change, sight)
+    if found is None:
+        return ()
+    condition, actual, threshold = found
+    return (Reason(dimension=change.dimension, condition=condition, actual=actual, threshold=threshold),)
+
+
+def _found(change: Change, sight: Sight) -> tuple[str, str, str] | None:
+    """Return condition, actual and threshold of one of our own dimensions."""
+    rulebook, behaviour = sight.rulebook, sight.behaviour
+    if change.dimension == RFM and rulebook.rfm is not None:
+        dimensions_of(sight)
+        actual = " ".join(f"{letter}{number}" for letter, number in sorted(sight.scores.items(), reverse=True))
+        return "scores", actual, change.after or ""
+    if change.dimension == ENGAGEMENT and rulebook.engagement is not None:
+        warmth, rule = behaviour.warmth, rulebook.engagement
+        score = 0.0 if warmth is None else warmth.faded_to(sight.now, rule.half_life)
+        return "warmth", f"{score:.3f}", f"warm >= {rule.warm}, hot >= {rule.hot}"
+    if change.dimension in (INTEREST, CHANNEL) and rulebook.interest is not None:
+        topics = behaviour.topics if change.dimension == INTEREST else behaviour.channels
+        known = topics.get(change.after or "")
+        weight = 0.0 if known is None else known.faded_to(sight.now, rulebook.interest.half_life)
+        return "leading weight", f"{weight:.3f}", f"{rulebook.interest.margin} times the one before"
+    if change.dimension == CARE and rulebook.care is not None:
+        tickets = sum(1 for t in behaviour.tickets.values() if t.opened_at is not None and t.closed_at is None)
+        return "open tickets", str(tickets), "1"
+    if change.dimension == RHYTHM and rulebook.rhythm is not None:
+        last_at = last_order_at(sight)
+        silence = "never ordered" if last_at is None else span_text(max(0, sight.now - last_at))
+        return "silence", silence, span_text(silence_of(rulebook.rhythm, sight))
+    return None
