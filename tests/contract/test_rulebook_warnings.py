@@ -66,6 +66,47 @@ def test_a_warning_names_the_part_that_is_meant() -> None:
     ]
 
 
+def test_one_of_several_dimensions_that_lets_everybody_in_is_a_warning() -> None:
+    everyone = "[prospect, new, repeat, inactive]"
+
+    assert warnings_of(f"segments: {{s: {{when: {{in: {{value: [A], lifecycle: {everyone}}}}}}}}}") == [
+        "r.yaml:2:51: segments.s.when.in.lifecycle: can never be false: these are all segments of lifecycle"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("when", "leave_when"),
+    [
+        ("{measure: orders, at_least: 3}", "{measure: orders, at_least: 1}"),
+        ("{all: [{absent: click, for: 9d}, {measure: orders, equals: 3}]}", "{measure: orders, between: [2, 4]}"),
+        ("{absent: order, for: 9d}", "{absent: order, for: 9d}"),
+        ("{in: {value: [A]}}", "{in: {value: [A, B]}}"),
+    ],
+)
+def test_a_segment_into_which_nobody_comes_is_a_warning(when: str, leave_when: str) -> None:
+    text = f"segments:\n  s:\n    when: {when}\n    leave_when: {leave_when}\n"
+
+    assert warnings_of(text) == [
+        "r.yaml:5:17: segments.s.leave_when: holds wherever `when` does, so that nobody comes in"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("when", "leave_when"),
+    [
+        ("{measure: orders, at_least: 3}", "{measure: orders, within: 9d, at_least: 1}"),
+        ("{measure: orders, at_least: 3}", "{measure: orders, less_than: 2}"),
+        ("{measure: orders, at_least: 1}", "{measure: orders, at_least: 3}"),
+        ("{any: [{absent: order, for: 9d}, {segment: t}]}", "{absent: order, for: 9d}"),
+        ("{in: {value: [A, B]}}", "{in: {value: [A]}}"),
+    ],
+)
+def test_a_segment_into_which_somebody_comes_is_no_warning(when: str, leave_when: str) -> None:
+    other = "  t: {when: {measure: clicks, at_least: 1}}\n"
+
+    assert warnings_of(f"segments:\n{other}  s:\n    when: {when}\n    leave_when: {leave_when}\n") == []
+
+
 @pytest.mark.parametrize(
     ("group", "warning"),
     [
