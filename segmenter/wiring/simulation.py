@@ -18,7 +18,7 @@ from segmenter.adapters.codec_limits import END_OF_TIME
 from segmenter.adapters.event_file import EventFile, open_events
 from segmenter.adapters.memory import MemoryStore
 from segmenter.adapters.records import JsonEncoder
-from segmenter.adapters.rulebook_file import default_rulebook, load_rulebook
+from segmenter.adapters.rulebook_file import Checked, check_file, default_rulebook
 from segmenter.domain.causes import Rejection
 from segmenter.domain.instants import BEGINNING, MICROSECOND, MILLISECOND, Instant, instant_of, rfc3339
 from segmenter.engine.lane import Services
@@ -28,6 +28,7 @@ from segmenter.errors import ConfigurationError
 from segmenter.observability import Metrics
 from segmenter.ports import Decoded, OutboxPage, Output
 from segmenter.settings import Settings
+from segmenter.wiring.rules import log_warnings
 
 STANDARD_OUTPUT = "-"
 _LEFT_OUT: Instant = -1
@@ -117,9 +118,11 @@ def instant_in(text: str) -> Instant:
 
 def _terms(options: SimulationOptions, settings: Settings) -> Terms:
     path = options.rulebook or settings.rulebook
+    checked = Checked(default_rulebook(None)) if path is None else check_file(path, None)
+    log_warnings(checked.warnings)
     announce_from = settings.announce_from
     return Terms(
-        rulebook=default_rulebook(None) if path is None else load_rulebook(path, None),
+        rulebook=checked.rulebook,
         partitions=1,
         # A file is not a backlog: nothing in it is history unless the settings say so.
         announce_from=BEGINNING if announce_from is None else instant_of(announce_from),

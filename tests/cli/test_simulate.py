@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from segmenter.domain.rulebook import Rulebook
-from segmenter.wiring.rules import written_rules
+from segmenter.wiring.written_rules import written_rules
 from tests.cli.running import Ran, RunCommand
 
 ROOT = Path(__file__).parents[2]
@@ -216,3 +216,18 @@ def test_the_rulebook_page_names_every_rule_with_its_default() -> None:
 
     for rule, default in written_rules(Rulebook()).items():
         assert f"| `{rule}` | `{default}` |" in page
+
+
+def test_what_is_most_likely_not_meant_is_told_beside_the_result(segmenter: RunCommand, tmp_path: Path) -> None:
+    file = tmp_path / "r.yaml"
+    file.write_text(
+        "rulebook: 1\nrfm: {recency: [1d, 2d, 3d, 4d], frequency: [1, 2, 3, 4], monetary: [1, 2, 3, 4],"
+        " groups: {best: {r: '>5'}}}\n"
+    )
+
+    ran = segmenter("simulate", str(EVENTS), "--rulebook", str(file))
+
+    assert ran.code == 0
+    assert json.loads(ran.err.splitlines()[0])["warning"] == (
+        f"{file}:2:98: rfm.groups.best: can never be true: a score is from 1 to 5"
+    )
