@@ -10,6 +10,7 @@ import pytest
 from segmenter.adapters.memory import Snapshot
 from segmenter.domain.instants import DAY, MINUTE, SECOND
 from segmenter.domain.rulebook import LifecycleRule, Rulebook, ValueRule
+from segmenter.engine.leader import Leader
 from segmenter.engine.recovery import CLASSED_AFTER
 from segmenter.engine.terms import Terms
 from segmenter.ports import Output
@@ -266,6 +267,22 @@ async def test_a_silent_move_the_store_has_lost_does_not_stay_in_the_memberships
     (profile,) = await bench.store.lanes.load(LANE, ["c-1"])
     assert profile is not None
     assert class_in_log(bench, "c-1") == profile.segment_in("value") == "A"
+
+
+async def test_a_boundary_the_store_has_lost_alone_is_published_again(bench: LaneBench) -> None:
+    assert bench.holder.lane is not None
+    leader = Leader(bench.store.board, bench.holder.lane.token, 1, TERMS.rulebook.value, bench.metrics)
+    bench.broker.put("orders", order("c-1", 1, bench.now))
+    await pass_time(bench, SECOND)
+    before = bench.store.snapshot()
+    lost = await leader.round()
+
+    bench.store.restore(before)
+    again = await leader.round()
+
+    assert lost is not None
+    assert again == lost == await bench.store.board.boundary()
+    assert await leader.round() is None
 
 
 def class_in_log(bench: LaneBench, customer: str) -> object:
