@@ -63,14 +63,16 @@ class Leader:
         if self._seen == (versions, number):
             return None
         found = await self._compute(before, versions)
-        self._seen = versions, number
         if found is None or (before is not None and found.content == before.content):
+            self._seen = versions, number
             self._report(found, is_published=False)
             return None
         is_published = await self._board.publish(self._token, found)
         self._report(found, is_published=is_published)
-        self._seen = (versions, found.number) if is_published else None
-        return found if is_published else None
+        if not is_published:
+            return None
+        self._seen = versions, found.number
+        return found
 
     def _report(self, found: Boundary | None, *, is_published: bool) -> None:
         ranked = 0 if found is None else found.ranked
