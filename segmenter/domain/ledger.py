@@ -25,6 +25,11 @@ def id_hash(identifier: str) -> int:
     return int.from_bytes(hashlib.blake2b(identifier.encode(), digest_size=8).digest(), "big")
 
 
+def refund_mark(key: int) -> int:
+    """Return the hash of a loose refund's id as `Folded` knows it: shops number refunds and orders alike."""
+    return key << 32 & 0xFFFF_FFFF_0000_0000
+
+
 @dataclass(frozen=True, slots=True)
 class Amended:
     """The newest amendment of one field: when, by which event, to what (raw, in its own currency)."""
@@ -109,10 +114,10 @@ class Folded:
     last_at: Instant | None = None
     over_refund: int = 0
     ids: tuple[int, ...] = ()
-    """32-bit prefixes of the newest folded order and refund ids."""
+    """32 bits of the hash of the newest folded ids: the upper ones of an order, the lower ones of a refund."""
 
     def knows(self, key: int) -> bool:
-        """Tell whether the order or refund with this hash is behind the horizon."""
+        """Tell whether the order with this hash, or the refund with this `refund_mark`, is behind the horizon."""
         return key >> 32 in self.ids
 
 
@@ -258,7 +263,8 @@ def _folded(
 ) -> Folded:
     counting = _counting(orders.values(), counts_from)
     times = [at for at, _ in counting]
-    oldest_first = sorted((_age_at(o), k) for k, o in orders.items()) + sorted((r.at, k) for k, r in refunds.items())
+    oldest_first = sorted((_age_at(o), k) for k, o in orders.items())
+    oldest_first += sorted((r.at, refund_mark(k)) for k, r in refunds.items())
     return Folded(
         orders=before.orders + len(counting),
         net=before.net + sum(net for _, net in counting) - sum(r.amount for r in refunds.values()),
