@@ -26,6 +26,11 @@ def id_hash(identifier: str) -> int:
     return int.from_bytes(hashlib.blake2b(identifier.encode(), digest_size=8).digest(), "big")
 
 
+def refund_mark(key: int) -> int:
+    """Return the hash of a loose refund's id as `Folded` knows it: shops number refunds and orders alike."""
+    return key << 32 & 0xFFFF_FFFF_0000_0000
+
+
 @dataclass(frozen=True, slots=True)
 class Amended:
     """The newest amendment of one field: when, by which event, to what (raw, in its own currency)."""
@@ -152,10 +157,10 @@ class Folded:
     discounted: int = 0
     deliveries: int = 0
     ids: tuple[int, ...] = ()
-    """32-bit prefixes of the newest folded order and refund ids."""
+    """32 bits of the hash of the newest folded ids: the upper ones of an order, the lower ones of a refund."""
 
     def knows(self, key: int) -> bool:
-        """Tell whether the order or refund with this hash is behind the horizon."""
+        """Tell whether the order with this hash, or the refund with this `refund_mark`, is behind the horizon."""
         return key >> 32 in self.ids
 
 

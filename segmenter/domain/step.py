@@ -74,7 +74,9 @@ def step(profile: Profile, cause: Cause, rulebook: Rulebook, boundary: Boundary 
             _settle(telling, at)
         case PeersMoved(at=at, is_first=is_first):
             _settle(telling, at)
-            telling.evaluate(telling.profile.settled_at, at, PEERS, is_history=is_first)
+            # An event may have brought him further than the lane: what peers do to him then comes after it.
+            now = telling.profile.settled_at
+            telling.evaluate(now, now, PEERS, is_history=is_first)
         case Released(at=at):
             _settle(telling, at)
             telling.release(telling.profile.settled_at)

@@ -184,11 +184,7 @@ async def _refuse_unfit(client: Client, settings: Settings) -> None:
 async def _refuse_unfit_topics(settings: Settings) -> None:
     """Raise for topics that are missing or of another partition count, before anything relies on them."""
     plans = topic_plans(settings)
-    try:
-        counts = await KafkaSourceLog(settings.kafka_bootstrap).partition_counts([plan.name for plan in plans])
-    except TransientError as error:
-        fix = "start it, or name another with SEGMENTER_KAFKA_BOOTSTRAP"
-        raise TransientError(f"{error}; {fix}") from error
+    counts = await KafkaSourceLog(settings.kafka_bootstrap).partition_counts([plan.name for plan in plans])
     if faults := [fault for plan in plans for fault in count_faults(plan, counts[plan.name])]:
         raise ConfigurationError(faults)
 

@@ -88,6 +88,22 @@ def test_the_summary_counts_what_came_of_it(segmenter: RunCommand) -> None:
     }
 
 
+def test_of_each_reason_the_first_line_is_told_with_what_was_expected(segmenter: RunCommand, tmp_path: Path) -> None:
+    events = tmp_path / "events.jsonl"
+    order = {"type": "order.placed", "customer_id": "c-1", "occurred_at": "2026-03-02T08:00:00Z", "currency": "EUR"}
+    dollars = order | {"order_id": "1", "amount": "5.00", "currency": "USD"}
+    comma = order | {"order_id": "2", "amount": "5,00"}
+    events.write_text("\n".join(json.dumps(each) for each in ("", dollars, comma, comma)) + "\n")
+
+    ran = segmenter("simulate", str(events))
+
+    assert ran.out.splitlines()[-3:] == [
+        "1 rejected: no_rate; first line 2: currency USD has no rate; the rulebook knows EUR",
+        '2 rejected: not_a_number; first line 3: amount is "5,00", expected a decimal number such as 12.50',
+        "1 rejected: unparseable; first line 1: value is a text, expected a JSON object",
+    ]
+
+
 def test_what_happens_after_until_is_left_out(segmenter: RunCommand) -> None:
     ran = segmenter("simulate", str(EVENTS), "--rulebook", RULEBOOK, "--until", "2026-03-02T10:00:00Z", "--json")
 
