@@ -30,7 +30,7 @@ from segmenter.domain.conditions import (
     Sequence,
     Unit,
 )
-from segmenter.domain.plan import FIELDS_OF_TYPE, TRACKED_TYPES, type_of
+from segmenter.domain.filters import FIELDS_OF_TYPE, TRACKED_TYPES, type_of
 from segmenter.domain.windows import Window
 
 MAX_STEPS = 10

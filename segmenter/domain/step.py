@@ -22,8 +22,10 @@ from segmenter.domain.causes import (
     Verdict,
 )
 from segmenter.domain.changes import CauseKind, CauseNote
-from segmenter.domain.details import details_of, says_more
+from segmenter.domain.details import details_of
 from segmenter.domain.events import (
+    Click,
+    Contact,
     CustomerUpdated,
     Event,
     OrderCancelled,
@@ -41,18 +43,20 @@ from segmenter.domain.facts import Known, recorded
 from segmenter.domain.folding import folded_before
 from segmenter.domain.holding import NOTHING_HELD, Held
 from segmenter.domain.instants import Instant, Span, instant_of
-from segmenter.domain.ledger import Ledger, Order, id_hash, totals_of, totals_with
+from segmenter.domain.ledger import Ledger, Order, id_hash
 from segmenter.domain.money import minor_units
 from segmenter.domain.noting import noted, rating_noted, ticket_noted
 from segmenter.domain.profile import ATTRIBUTES_KEPT, RECENT_IDS_KEPT, Attribute, Profile
-from segmenter.domain.rulebook import CountsFrom, Rulebook
+from segmenter.domain.rulebook import CountsFrom, RankedBy, Rulebook
 from segmenter.domain.sealed import SealedLedger
 from segmenter.domain.telling import Telling
+from segmenter.domain.totals import totals_of, totals_with
 from segmenter.domain.value import Boundary
 from segmenter.errors import InvariantError
 
 TIME = CauseNote(kind=CauseKind.TIME)
 PEERS = CauseNote(kind=CauseKind.PEERS)
+FREQUENT = frozenset([Click, Contact])
 ORDER_FACTS = frozenset([OrderPlaced, OrderPaid, OrderDelivered, OrderCancelled, OrderUpdated, OrderRefunded])
 
 
@@ -75,7 +79,9 @@ def step(
             _settle(telling, at)
         case PeersMoved(at=at, is_first=is_first):
             _settle(telling, at)
-            telling.evaluate(telling.profile.settled_at, at, PEERS, is_history=is_first)
+            # An event may have brought him further than the lane: what peers do to him then comes after it.
+            now = telling.profile.settled_at
+            telling.evaluate(now, now, PEERS, is_history=is_first)
         case Released(at=at):
             _settle(telling, at)
             telling.release(telling.profile.settled_at)
@@ -129,9 +135,7 @@ def _expire_waiting(telling: Telling, now: Instant) -> None:
 
 
 def _total(profile: Profile, rulebook: Rulebook) -> None:
-    profile.totals = totals_of(
-        profile.ledger, profile.settled_at, rulebook.lifecycle.counts_from, rulebook.value.window
-    )
+    profile.totals = totals_of(profile.ledger, profile.settled_at, rulebook)
 
 
 def _arrive(telling: Telling, cause: Arrived) -> None:
@@ -157,11 +161,17 @@ def _arrive(telling: Telling, cause: Arrived) -> None:
     if profile.is_excluded != was_excluded:
         # Nobody has kept the totals of who was excluded.
         _total(profile, telling.rulebook)
-    is_touched = is_order_fact or first is None or profile.is_excluded != was_excluded
-    if not telling.rulebook.plan.is_plain:
-        is_touched = noted(profile, event, at, telling.rulebook) or is_touched
-    if is_touched:
-        telling.evaluate(profile.settled_at, max(at, profile.settled_at), (cause, is_late))
+    now, effective_at, because = profile.settled_at, max(at, profile.settled_at), (cause, is_late)
+    is_other = profile.first_seen_at != first or profile.is_excluded != was_excluded
+    if telling.rulebook.plan.is_plain:
+        if is_order_fact or is_other:
+            telling.evaluate(now, effective_at, because)
+        return
+    touched = noted(profile, event, cause, telling.rulebook, last)
+    if is_other or touched is None:
+        telling.evaluate(now, effective_at, because)
+    elif touched or type(event) not in FREQUENT:
+        telling.evaluate_touched(touched, now, effective_at, because)
 
 
 def _record_order(telling: Telling, cause: Arrived, event: Event) -> bool:
@@ -205,7 +215,10 @@ def _add_order(profile: Profile, event: OrderPlaced, cause: Arrived, rulebook: R
     ledger, at, totals = profile.ledger_part, cause.at, profile.totals
     if not isinstance(ledger, SealedLedger) or not ledger.is_plain:
         return False
-    if rulebook.lifecycle.counts_from is not CountsFrom.PLACED or event.currency != rulebook.currency:
+    is_by_worth = rulebook.value.measure is RankedBy.NET_REVENUE
+    if not (
+        is_by_worth and rulebook.lifecycle.counts_from is CountsFrom.PLACED and event.currency == rulebook.currency
+    ):
         return False
     if totals.leaves_at is not None and (profile.wake_at is None or profile.wake_at > totals.leaves_at):
         return False
@@ -217,8 +230,7 @@ def _add_order(profile: Profile, event: OrderPlaced, cause: Arrived, rulebook: R
     minor = minor_units(event.amount, event.currency)
     if minor.rounded or minor.units <= 0 or ledger.may_hold(key):
         return False
-    details = details_of(event) if says_more(event) else None
-    profile.ledger_part = ledger.grown(key, Order(placed_at=at, gross=minor.units, details=details))
+    profile.ledger_part = ledger.grown(key, Order(placed_at=at, gross=minor.units, details=details_of(event)))
     profile.totals = totals_with(totals, at, minor.units, profile.settled_at, rulebook.value.window)
     return True
 

@@ -1,13 +1,14 @@
 """One commit in the making: profiles that were touched, what they said, and what that does to the lane's counts."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from segmenter.domain.causes import Cause, Rejection, RejectReason, Transition
 from segmenter.domain.changes import ChangeSet, Membership
+from segmenter.domain.conditions import OUT, is_declared
 from segmenter.domain.holding import held_of
 from segmenter.domain.instants import BEGINNING, Instant
-from segmenter.domain.profile import WAITING, Profile
+from segmenter.domain.profile import WAITING, Profile, Standing
 from segmenter.domain.rulebook import Rulebook
 from segmenter.domain.step import step
 from segmenter.engine.orders import held_by
@@ -81,6 +82,8 @@ class Batch:
             self._recorder.odd("rounded_amount", transition.rounded)
         if transition.over_refunded:
             self._recorder.odd("over_refund")
+        for dimension in transition.flaps:
+            self._recorder.flapped(dimension)
         return transition
 
     def _break_storms(self, transition: Transition) -> None:
@@ -139,8 +142,8 @@ class Batch:
             old = {} if before is None else before.present
             new = {} if profile is None else profile.present
             if old is not new:
-                difference.subtract((dimension, standing.segment) for dimension, standing in old.items())
-                difference.update((dimension, standing.segment) for dimension, standing in new.items())
+                difference.subtract(_places(old))
+                difference.update(_places(new))
             difference.subtract((WAITING, dimension) for dimension in (before.unannounced if before else ()))
             difference.update((WAITING, dimension) for dimension in (profile.unannounced if profile else ()))
         return {segment: count for segment, count in difference.items() if count}
@@ -158,6 +161,13 @@ class Batch:
                     Output.MEMBERSHIPS, self._encoder.membership_record(said), self.recorded_at, caused_at
                 )
         return self._outbox.pages(), self._outbox.next_seq
+
+
+def _places(present: Mapping[str, Standing]) -> Iterator[tuple[str, str]]:
+    """Yield the segments somebody is in; outside a declared one is everybody else."""
+    for dimension, standing in present.items():
+        if standing.segment != OUT or not is_declared(dimension):
+            yield dimension, standing.segment
 
 
 def _write(customer: str, before: Profile | None, profile: Profile | None) -> ProfileWrite:

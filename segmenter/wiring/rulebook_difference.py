@@ -6,9 +6,7 @@ from dataclasses import dataclass, fields
 from segmenter.domain.conditions import Definition
 from segmenter.domain.instants import span_text
 from segmenter.domain.rulebook import Rulebook
-from segmenter.wiring.rules import written_rules
-
-_SECTIONS = ("rfm", "engagement", "interest", "care", "rhythm")
+from segmenter.wiring.written_rules import written_rules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,9 +115,9 @@ def _value_text(value: object) -> str:
 
 
 def _rules_of(rulebook: Rulebook) -> dict[str, str]:
-    sections = {name: getattr(rulebook, name) for name in _SECTIONS}
-    written = {name: condition_text(section) for name, section in sections.items() if section is not None}
-    return {**written_rules(rulebook), **written}
+    rules = {name: text for name, text in written_rules(rulebook).items() if not name.startswith("segments.")}
+    groups = () if rulebook.rfm is None else rulebook.rfm.groups
+    return {**rules, **{f"rfm.groups.{name}": condition_text(condition) for name, condition in groups}}
 
 
 def _changes(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[Changed, ...]:

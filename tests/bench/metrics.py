@@ -14,6 +14,7 @@ def busy_metrics() -> Metrics:
     metrics.watermark(3, 2.0)
     metrics.outbox(3, entries=1, size_bytes=100, age_s=0.5)
     metrics.boundary_adopted(3, 7)
+    metrics.flapped("custom.vip")
     metrics.rulebook_adopted(3, 2)
     metrics.backfilled(3, customers=10, share=0.5)
     metrics.stormed("custom.vip")
