@@ -149,7 +149,8 @@ class Lane:
     @property
     def is_settled(self) -> bool:
         """Every deadline up to the stored watermark was played, by the rules that held when it came."""
-        return self._next_due is None or self._next_due > self.state.notes.watermark
+        is_new = self.state.version == 0
+        return is_new or self._next_due is None or self._next_due > self.state.notes.watermark
 
     def is_live_at(self, now: Instant) -> bool:
         """Tell whether the lane was live when last stored, and still is: its worker may have slept since."""

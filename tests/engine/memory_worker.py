@@ -21,6 +21,7 @@ from segmenter.engine.holder import LaneHolder
 from segmenter.engine.intake import Evidence, Place, Poll
 from segmenter.engine.lane import Lane, Services
 from segmenter.engine.repartition import Stage
+from segmenter.engine.rules import FixedRules
 from segmenter.engine.terms import Terms
 from segmenter.engine.worker import Engine
 from segmenter.engine.workshop import Workshop
@@ -189,6 +190,7 @@ class World:
         self.store = MemoryStore(self.terms.partitions, now=self.clock.now)
         self.lanes: LaneStore = self.store.lanes
         self.clock_check = SureClock()
+        self.workshop_rules: FixedRules = FixedRules()
         self.output = PausableOutput()
         self.metrics = Metrics()
         self.generations = 0
@@ -243,6 +245,7 @@ class MemoryWorker:
             tasks=world.tasks,
             clock_check=world.clock_check,
             ear=self.ear,
+            rules=world.workshop_rules,
         )
         self.engine = Engine(self.workshop, self.stage, world.store.board, _Ownership())
 
