@@ -109,6 +109,10 @@ class Worker:
         """End it cleanly."""
         self._child.stop()
 
+    def kill(self) -> None:
+        """End it at once, with nothing put in order."""
+        self._child.kill()
+
     def __enter__(self) -> "Worker":
         return self
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import audit, deadlines, latency, leader, memory, throughput
+from benchmarks import audit, backfill, deadlines, latency, leader, memory, throughput
 from benchmarks.figures import Result
 from benchmarks.machine import machine_class, versions
 
@@ -22,6 +22,7 @@ BENCHMARKS: Mapping[str, Callable[[float], Result]] = {
     "memory": memory.run,
     "leader": leader.run,
     "audit": audit.run,
+    "backfill": backfill.run,
 }
 _HEADER = "| what | found | asked for | what was read back and counted |\n|---|---|---|---|"
 

@@ -21,8 +21,8 @@ async def mirror(bootstrap: str, topic: str, revisions: Sequence[Revision]) -> N
             producer = AIOKafkaProducer(
                 bootstrap_servers=bootstrap, client_id="segmenter-rulebook", enable_idempotence=True
             )
-            await producer.start()
             try:
+                await producer.start()
                 for revision in revisions:
                     key = str(revision.number).encode()
                     await producer.send_and_wait(topic, pack_revision(revision), key=key, partition=0)

@@ -19,8 +19,9 @@ from segmenter.adapters.redis_board import RedisBoard
 from segmenter.adapters.redis_client import Client
 from segmenter.adapters.redis_pairs import MOST_A_CALL, Pair, pairs_between
 from segmenter.adapters.redis_scripts import STANDING, STATE
+from segmenter.domain.conditions import OUT, is_declared
 from segmenter.domain.instants import DAY, Instant
-from segmenter.domain.profile import Profile
+from segmenter.domain.profile import WAITING, Profile
 from segmenter.domain.value import bucket_of, coarse_of
 from segmenter.errors import InvariantError
 from segmenter.ports import Source
@@ -69,8 +70,10 @@ class Counters:
     def add(self, profile: Profile) -> None:
         """Count one customer."""
         self.customers += 1
+        self.sizes.update(f"{WAITING}.{dimension}" for dimension in profile.unannounced)
         for dimension, standing in profile.present.items():
-            self.sizes[f"{dimension}.{standing.segment}"] += 1
+            if standing.segment != OUT or not is_declared(dimension):
+                self.sizes[f"{dimension}.{standing.segment}"] += 1
         revenue = ranked_by(profile.ranked_revenue)
         if revenue is not None and revenue > 0:
             bucket = bucket_of(revenue)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from segmenter.domain.instants import SECOND, Span
-from segmenter.domain.profile import Profile
+from segmenter.domain.profile import WAITING, Profile
 from segmenter.engine.relay import Reconciliation
 from segmenter.ports import (
     WATERMARK,
@@ -60,7 +60,9 @@ class Recovery:
         come_to = max([state.notes.watermark, *(change.upto.get(WATERMARK, 0) for change in changes)])
         patience = {WATERMARK: come_to + CLASSED_AFTER}
         upto = _furthest([state.notes.recover_upto, patience, *(change.upto for change in changes)])
-        return Reconciliation(profiles=writes, hold=customers, notes=replace(state.notes, recover_upto=upto))
+        waiting = [_waiting(before, write.profile) for before, write in zip(profiles, writes, strict=True)]
+        notes = replace(state.notes, recover_upto=upto)
+        return Reconciliation(profiles=writes, hold=customers, waiting=waiting, notes=notes)
 
     def _changes(self, records: Iterable[LoggedRecord]) -> Iterator[LoggedChange]:
         for record in records:
@@ -84,6 +86,15 @@ def _held(profile: Profile, changes: Sequence[LoggedChange]) -> Profile:
     }
     held.is_held = True
     return held
+
+
+def _waiting(before: Profile | None, after: Profile | None) -> dict[tuple[str, str], int]:
+    """Return by how much more wait to be told of each dimension."""
+    counts = dict[tuple[str, str], int]()
+    for profile, by in ((before, -1), (after, 1)):
+        for dimension in () if profile is None else profile.unannounced:
+            counts[WAITING, dimension] = counts.get((WAITING, dimension), 0) + by
+    return counts
 
 
 def _furthest(positions: Sequence[Mapping[Source, int]]) -> dict[Source, int]:

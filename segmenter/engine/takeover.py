@@ -23,6 +23,7 @@ put back under us: RewoundError, and the engine acquires the lane again.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count, takewhile
@@ -58,6 +59,8 @@ class Reconciliation:
 
     profiles: Sequence[ProfileWrite] = ()
     hold: Sequence[str] = ()
+    waiting: Sequence[Mapping[tuple[str, str], int]] = ()
+    """By how much the lane's counts of moves that wait to be told grow with each of these profiles."""
     notes: LaneNotes
 
 
@@ -195,6 +198,7 @@ class Takeover:
                 notes=learned.notes,
                 profiles=learned.profiles[part],
                 hold=learned.hold[part],
+                sizes=_summed(learned.waiting[part]),
                 next_seq=next_seq if is_last else {},
                 published=published if is_last else {},
                 first_page=first_page if is_last else None,
@@ -209,6 +213,13 @@ class Takeover:
                 log.warning("foreign_producer", extra={**place, "producer_id": tail.producer_id})
             if tail.lane_seq < state.published.get(output, 0):
                 log.warning("log_behind_acknowledged", extra={**place, "published": state.published[output]})
+
+
+def _summed(counts: Sequence[Mapping[tuple[str, str], int]]) -> dict[tuple[str, str], int]:
+    total: Counter[tuple[str, str]] = Counter()
+    for growth in counts:
+        total.update(growth)
+    return {place: by for place, by in total.items() if by}
 
 
 def _tail(tails: Mapping[Output, Tail], output: Output) -> int:

@@ -28,7 +28,7 @@ from tests.integration.worker_process import SharedClock
 from tests.oracle.jsonl import JsonEvent
 
 INPUTS = ("orders", "clicks", "support", "customers")
-OUTPUTS = ("rekeyed", "changes", "memberships", "rejected")
+OUTPUTS = ("rekeyed", "changes", "memberships", "rejected", "rulebook")
 STOP_TIMEOUT_S = 20
 TIMEOUTS = {"session_timeout": "6s", "heartbeat_interval": "1s", "rebalance_timeout": "8s", "request_timeout": "15s"}
 
