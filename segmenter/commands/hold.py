@@ -8,7 +8,7 @@ from segmenter.commands.shared import AsJson, ConfigFile, ExitCode, say, say_jso
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Show moves that are held back, and release or drop them; or hold everything.",
+    help="Show, release or drop moves that are held back.",
     epilog="Example: segmenter hold list",
 )
 
