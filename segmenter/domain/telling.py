@@ -6,16 +6,16 @@ what is said, so nothing held leaves a gap.
 """
 
 from collections.abc import Collection, Mapping
-from types import MappingProxyType
+from operator import attrgetter
 from typing import TypeAlias
 
 from segmenter.domain.causes import Arrived, Transition
-from segmenter.domain.changes import CauseKind, CauseNote, Change, ChangeSet, Membership, Traits
+from segmenter.domain.changes import CauseKind, CauseNote, Change, ChangeSet, Membership
 from segmenter.domain.conditions import OUT, SHADOW_PREFIX, Announce, State, is_declared
 from segmenter.domain.events import OrderRefunded
 from segmenter.domain.holding import EVERYTHING_HELD, Held
 from segmenter.domain.instants import Instant
-from segmenter.domain.money import money_text
+from segmenter.domain.membership import membership_of, traits_of
 from segmenter.domain.plan import Plan
 from segmenter.domain.profile import LIFECYCLE, VALUE, Profile, Standing
 from segmenter.domain.rulebook import Rulebook
@@ -30,7 +30,6 @@ Because: TypeAlias = CauseNote | EventCause
 RECOVERY = CauseNote(kind=CauseKind.RECOVERY)
 DEFINITION = CauseNote(kind=CauseKind.DEFINITION)
 MANUAL = CauseNote(kind=CauseKind.MANUAL)
-NO_SCORES: Mapping[str, int] = MappingProxyType({})
 
 
 class Telling:
@@ -171,7 +170,20 @@ class Telling:
         if silent:
             # What is never told counts as told: it is no difference that waits.
             self.profile.unannounced = {d: v for d, v in unannounced.items() if d not in silent}
-        return tuple(change for change in told if change is not None)
+        outside = self._first_outside(plan) if is_first_sight else []
+        return tuple(sorted([change for change in told if change is not None] + outside, key=attrgetter("dimension")))
+
+    def _first_outside(self, plan: Plan) -> list[Change]:
+        """Return that a customer seen first is out of the segments in which that is told too.
+
+        It is told but not kept: who was never in a segment has not left it either, and no cooldown holds him.
+        """
+        return [
+            Change(dimension=definition.dimension, before=None, after=OUT)
+            for definition in plan.definitions
+            if definition.announce is Announce.ALL and definition.state is not State.SHADOW
+            if definition.dimension not in self.profile.present
+        ]
 
     def _announce(
         self, changes: tuple[Change, ...], now: Instant, effective_at: Instant, cause: Because, is_history: bool
@@ -255,45 +267,3 @@ def _told(change: Change, plan: Plan, *, is_first_sight: bool) -> Change | None:
         return None
     before = OUT if change.before is None and not is_first_sight else change.before
     return None if before == change.after else Change(dimension=change.dimension, before=before, after=change.after)
-
-
-def membership_of(
-    profile: Profile, rulebook: Rulebook, next_change_at: Instant | None, scores: Mapping[str, int] = NO_SCORES
-) -> Membership:
-    """Return where the customer is now; out of each declared segment that he is not in."""
-    present = {d: standing for d, standing in profile.present.items() if not d.startswith(SHADOW_PREFIX)}
-    segments = {d: standing.segment for d, standing in present.items()}
-    if segments:
-        for definition in rulebook.plan.definitions:
-            if definition.state is not State.SHADOW:
-                segments.setdefault(definition.dimension, OUT)
-        for dimension in rulebook.plan.paused:
-            segments.setdefault(dimension, OUT)
-    return Membership(
-        customer=profile.customer,
-        # While a first backlog is read the profile is settled to no time yet, but knows what happened.
-        as_of=max(profile.settled_at, profile.last_seen_at or 0),
-        life=profile.life,
-        sequence=profile.sequence,
-        segments=tuple(sorted(segments.items())),
-        since=tuple(sorted((d, standing.since) for d, standing in present.items())),
-        traits=traits_of(profile, rulebook, scores),
-        next_change_at=next_change_at,
-    )
-
-
-def traits_of(profile: Profile, rulebook: Rulebook, scores: Mapping[str, int] = NO_SCORES) -> Traits:
-    """Return the numbers of a customer as they are told."""
-    totals, currency = profile.totals, rulebook.currency
-    first = None if rulebook.interest is None else profile.behaviour.first_channel
-    return Traits(
-        orders=totals.orders,
-        net_revenue=money_text(totals.net, currency),
-        value_revenue=money_text(totals.window_net, currency),
-        currency=currency,
-        first_order_at=totals.first_order_at,
-        last_order_at=totals.last_order_at,
-        over_refund=money_text(totals.over_refund, currency) if totals.over_refund else None,
-        scores=(scores["r"], scores["f"], scores["m"]) if scores else None,
-        first_channel=None if first is None else first[1],
-    )
