@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 from segmenter.adapters.keys import holds_key, rulebook_key
@@ -58,8 +58,8 @@ class RedisHoldBoard:
 
     async def orders(self) -> Mapping[str, HoldOrder]:
         """Return the newest order of each dimension."""
-        fields: Mapping[bytes, bytes] = await ask(self._client, "HGETALL", self._key)
-        orders = {name.decode(): value for name, value in fields.items()}
+        stored: Mapping[bytes, bytes] = await ask(self._client, "HGETALL", self._key)
+        orders = {name.decode(): value for name, value in stored.items()}
         orders.pop(_NEWEST, None)
         return {dimension: _order(dimension, packed) for dimension, packed in orders.items()}
 
@@ -76,9 +76,10 @@ def pack_revision(revision: Revision) -> bytes:
 
 def unpack_revision(packed: bytes) -> Revision:
     """Return the revision that `pack_revision` packed."""
-    form = json.loads(packed)
-    del form["digest"]
-    return Revision(**form)
+    form: dict[str, Any] = json.loads(packed)
+    # A newer release may have more to say of a revision; whether its text can be read is another question.
+    known = {field.name for field in fields(Revision)}
+    return Revision(**{name: value for name, value in form.items() if name in known})
 
 
 def _order(dimension: str, packed: bytes) -> HoldOrder:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from segmenter.domain.causes import Cause, Rejection, RejectReason, Transition
-from segmenter.domain.changes import ChangeSet, Membership
+from segmenter.domain.changes import CauseKind, ChangeSet, Membership
 from segmenter.domain.conditions import OUT, is_declared
 from segmenter.domain.holding import held_of
 from segmenter.domain.instants import BEGINNING, Instant
@@ -88,11 +88,19 @@ class Batch:
 
     def _break_storms(self, transition: Transition) -> None:
         """Hold what too many customers leave, from here on."""
-        for dimension in self.storms.look(transition, self._rulebook, self.sizes_before):
+        counted = [said for said in transition.said if isinstance(said, ChangeSet) and self._may_be_storm(said)]
+        for dimension in self.storms.look(counted, self._rulebook, self.sizes_before):
             if dimension not in self.held:
                 self.held = tuple(sorted({*self.held, dimension}))
                 self._held = held_of(self.held)
                 self._recorder.stormed(dimension)
+
+    def _may_be_storm(self, said: ChangeSet) -> bool:
+        """Tell whether a move counts for a storm: not what an operator let go, nor history, but all of an edit."""
+        kind = said.cause.kind
+        if not self._terms.breaks_storms or kind is CauseKind.MANUAL:
+            return False
+        return kind is CauseKind.DEFINITION or not (said.history or self._is_history(said.effective_at))
 
     def _tell(self, said: ChangeSet, caused_at: Instant) -> None:
         body = self._encoder.change_record(

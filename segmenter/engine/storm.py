@@ -5,10 +5,9 @@ catches up with months counts months. What was counted is lost with the hold on 
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from segmenter.domain.causes import Transition
-from segmenter.domain.changes import CauseKind, ChangeSet
+from segmenter.domain.changes import ChangeSet
 from segmenter.domain.conditions import CUSTOM_PREFIX, IN
 from segmenter.domain.instants import Instant
 from segmenter.domain.rulebook import Rulebook
@@ -29,15 +28,13 @@ class StormWatch:
         copied._left = {dimension: deque(left) for dimension, left in self._left.items()}
         return copied
 
-    def look(self, transition: Transition, rulebook: Rulebook, sizes: Mapping[tuple[str, str], int]) -> list[str]:
-        """Count whom a step told to have left a segment; return the dimensions in which a storm has begun.
+    def look(self, told: Iterable[ChangeSet], rulebook: Rulebook, sizes: Mapping[tuple[str, str], int]) -> list[str]:
+        """Count who was told to have left a segment; return the dimensions in which a storm has begun.
 
         `sizes` are those of the lane before the present commit.
         """
         stormed = []
-        for said in transition.said:
-            if not isinstance(said, ChangeSet) or said.cause.kind is CauseKind.MANUAL:
-                continue
+        for said in told:
             for change in said.changes:
                 if change.before == IN and change.dimension.startswith(CUSTOM_PREFIX):
                     self._note(change.dimension, said.effective_at, rulebook)

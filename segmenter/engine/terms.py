@@ -31,6 +31,8 @@ class Terms:
     behind_after: Span = 5 * MINUTE
     announce_from: Instant | None = None
     announce_horizon: Span = DAY
+    breaks_storms: bool = True
+    """Moves of a segment that too many leave are held; not where nobody could release them."""
     # Redis answers nobody else meanwhile: 1,500 events of the usual mix or 700 deadlines take its script 5 ms.
     events_per_commit: int = 1_500
     ticks_per_commit: int = 700

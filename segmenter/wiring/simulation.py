@@ -129,6 +129,7 @@ def _terms(options: SimulationOptions, settings: Settings) -> Terms:
         # A file is not a backlog: nothing in it is history unless the settings say so.
         announce_from=BEGINNING if announce_from is None else instant_of(announce_from),
         announce_horizon=settings.announce_horizon // MICROSECOND,
+        breaks_storms=False,
     )
 
 

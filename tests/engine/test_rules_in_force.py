@@ -1,27 +1,33 @@
 """Workers and the rulebook in force: adopted at a recorded point, refused where it cannot be read, holds for all."""
 
 from dataclasses import replace
+from decimal import Decimal
 
 from segmenter.domain.conditions import Bound, Comparison, Definition, Measure, Measured
 from segmenter.domain.holding import StormRule
 from segmenter.domain.instants import DAY, SECOND
 from segmenter.domain.revision import Revision, digest_of
 from segmenter.domain.rulebook import LifecycleRule, Rulebook
+from segmenter.domain.windows import Window
 from segmenter.engine.intake import LaneCondition
 from segmenter.engine.rules import Rules
 from segmenter.errors import ConfigurationError
 from segmenter.ports import Hold, HoldOrder
-from tests.engine.memory_worker import MemoryWorker, World, day, order, terms_of, working
+from tests.engine.memory_worker import MemoryWorker, Told, World, day, order, terms_of, working
 
 BASE = terms_of().rulebook
 VIP = Definition(name="vip", when=Measured(Measure.ORDERS, Bound(Comparison.AT_LEAST, 2)))  # type: ignore[arg-type]
+LATELY = Definition(
+    name="lately",
+    when=Measured(Measure.ORDERS, Bound(Comparison.AT_LEAST, Decimal(1)), Window(2 * DAY)),
+)
 READABLE = {
     "first": BASE,
     "quick": replace(BASE, lifecycle=LifecycleRule(inactive_after=5 * DAY)),
     "vip": replace(BASE, segments=(VIP,)),
     "strict": replace(
         BASE,
-        segments=(replace(VIP, when=Measured(Measure.ORDERS, Bound(Comparison.AT_LEAST, 9))),),  # type: ignore[arg-type]
+        segments=(replace(VIP, when=Measured(Measure.ORDERS, Bound(Comparison.AT_LEAST, Decimal(9)))),),
         storm=StormRule(at_least=2),
     ),
 }
@@ -53,6 +59,11 @@ def world(partitions: int = 1) -> Ruled:
     made = Ruled(terms=terms_of(partitions=partitions))
     made.clock.at = day(1)
     return made
+
+
+def befores(told: Told) -> list[tuple[str, str | None]]:
+    """Return the dimensions of a set with what they were before."""
+    return [(change["dimension"], change["before"]) for change in told["changes"]]
 
 
 async def look(worker: MemoryWorker) -> None:
@@ -221,3 +232,21 @@ async def test_the_red_button_stops_words_and_not_intake_over_a_restart() -> Non
         await look(worker)
         await worker.read()
         assert sorted(told["customer_id"] for told in made.told()[1:]) == [f"c-{n}" for n in range(5)]
+
+
+async def test_moves_of_a_first_backlog_are_no_storm() -> None:
+    made = world()
+    made.terms = terms_of(rulebook=replace(READABLE["strict"], segments=(LATELY,)), announce_horizon=DAY)
+    made.workshop_rules = made.rules()
+    made.clock.at = day(20)
+    async with working(made) as worker:
+        buys(made, 20, 1, 1)
+        for _ in range(3):
+            await worker.read()
+
+        left = [
+            t for t in made.told() for c in t["changes"] if c["dimension"] == "custom.lately" and c["before"] == "in"
+        ]
+        assert len(left) == 20
+        assert all(told["backfill"] for told in left)
+        assert worker.lane().state.notes.held == ()
