@@ -29,6 +29,8 @@ from segmenter.ports import Record, RefusalKind, Source
 BITES_PER_POLL = 20
 # What is not worked off by then is read again: the group waits for nobody longer than its rebalance time-out of 30 s.
 WORKED_PER_POLL_S = 20.0
+# Of every lane in turn: with 8 lanes in one worker, live events wait for about 100 ms.
+WALKED_PER_POLL_S = 0.03
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 30.0
 
@@ -115,6 +117,7 @@ class Hold:
     ) -> None:
         until = seconds() + WORKED_PER_POLL_S
         by_partition = [records[place] for place in records if place in self.positions]
+        self.lane.may_walk = False
         slices = slices_of(by_partition, self._shop.terms.events_per_commit)
         for number, slice_ in enumerate(slices, start=1):
             shown = evidence if number == len(slices) else {}
@@ -126,6 +129,17 @@ class Hold:
             if not self.lane.has_more or self.relay.is_full:
                 break
             await work_around((), partial(self._attempt, {}, None, now))
+        await self._walk(now)
+
+    async def _walk(self, now: Instant) -> None:
+        """Go on with a pass over all customers: at least one bite, and no more than live events can wait for."""
+        lane, until = self.lane, seconds() + WALKED_PER_POLL_S
+        while lane.state.notes.walk is not None and not self.relay.is_full:
+            lane.may_walk = True
+            await work_around((), partial(self._attempt, {}, None, now))
+            lane.may_walk = False
+            if seconds() > until:
+                return
 
     @staticmethod
     def _last_of(records: Sequence[Record]) -> Record | None:

@@ -79,6 +79,8 @@ class Lane:
         rulebook: Rulebook | None = None,
     ) -> None:
         self.state = state
+        self.may_walk = True
+        """A commit takes a bite of an unfinished walk."""
         self.rulebook = terms.rulebook if rulebook is None else rulebook
         """The rules by which it decides."""
         self.token = token
@@ -177,7 +179,7 @@ class Lane:
                 self._next_due = await store.next_due(lane)
         if notes.sweep is not None:
             work.swept = await bite_of(store, lane, notes.sweep, terms.sweep_per_commit)
-        if notes.walk is not None:
+        if notes.walk is not None and self.may_walk:
             work.walked = await store.stored(lane, notes.walk.cursor, terms.walk_per_commit)
         work.is_passed = bool(notes.recover_upto) and self._has_passed(reading, notes)
         if work.is_passed:
@@ -197,7 +199,7 @@ class Lane:
             or reading.markers
             or work.ticks
             or notes.sweep is not None
-            or notes.walk is not None
+            or (notes.walk is not None and self.may_walk)
             or work.is_passed
             or notes.is_live != before.is_live
             or notes.watermark >= before.watermark + STORED_EVERY
@@ -262,7 +264,7 @@ class Lane:
             batch.step(customer, Released(watermark))
         if work.is_passed and len(work.released) < self._terms.sweep_per_commit:
             notes = replace(notes, recover_upto={})
-        if notes.walk is not None:
+        if notes.walk is not None and self.may_walk:
             walk = walked_on(notes.walk, work.walked, is_cut=len(work.walked) >= self._terms.walk_per_commit)
             notes = replace(notes, walk=walk)
             recorder.backfilled(self.state.lane, customers=len(work.walked), share=share_done(walk))
