@@ -22,6 +22,7 @@ def pack_notes(notes: LaneNotes) -> list[bytes]:
         "sweep": None if notes.sweep is None else _sweep_form(notes.sweep),
         "announce_from": notes.announce_from,
         "recover_upto": dict(notes.recover_upto),
+        "revision": notes.revision,
         "walk": None if notes.walk is None else _walk_form(notes.walk),
         "orders": notes.orders,
         "held": notes.held,
@@ -30,7 +31,6 @@ def pack_notes(notes: LaneNotes) -> list[bytes]:
         *(b"watermark", b"%d" % notes.watermark),
         *(b"live", b"1" if notes.is_live else b"0"),
         *(b"rank_version", b"%d" % notes.rank_version),
-        *(b"revision", b"%d" % notes.revision),
         *(b"boundary", b"" if notes.boundary is None else pack_boundary(notes.boundary)),
         *(b"notes", _json(rest)),
     ]
@@ -50,7 +50,7 @@ def unpack_notes(fields: Fields) -> LaneNotes:
         announce_from=rest["announce_from"],
         recover_upto=rest["recover_upto"],
         # A lane that was stored by an older release has none of these.
-        revision=int(fields.get(b"revision", FIRST)),
+        revision=rest.get("revision", FIRST),
         walk=None if rest.get("walk") is None else _walk(rest["walk"]),
         orders=rest.get("orders", 0),
         held=tuple(rest.get("held", ())),
