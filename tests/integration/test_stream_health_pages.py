@@ -47,6 +47,7 @@ async def test_a_worker_whose_lanes_run_is_ready(client: aiohttp.ClientSession) 
             "stopped_sources": {},
             "time": "runs",
             "time_held_for": [],
+            "rulebook": "as applied",
             "lanes": {"0": "running", "10": "running"},
             "last_poll_at": "1970-01-01T00:00:01.000Z",
         }
