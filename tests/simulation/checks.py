@@ -11,7 +11,7 @@ from segmenter.adapters.lane_limits import queued_at
 from segmenter.adapters.memory_lanes import Lane
 from segmenter.domain.events import ANONYMOUS_PREFIX, Event, OrderPlaced
 from segmenter.domain.instants import SECOND, instant_of
-from segmenter.domain.profile import VALUE, Profile
+from segmenter.domain.profile import VALUE, WAITING, Profile
 from segmenter.domain.rulebook import CountsFrom
 from segmenter.domain.value import grade, histogram, sorted_marks
 from segmenter.engine.reading import MARKER_HEADER
@@ -166,6 +166,7 @@ class Checks:
             }
             assert {bucket: sums for bucket, sums in found.items() if bucket >= 0 and sums[0]} == dict(expected)
             sizes = Counter((d, s.segment) for profile in mine.values() for d, s in profile.present.items())
+            sizes.update((WAITING, d) for profile in mine.values() for d in profile.unannounced)
             assert {place: count for place, count in lane.state.sizes.items() if count} == dict(sizes)
 
     def facts_are_those_of_the_model(self) -> None:
