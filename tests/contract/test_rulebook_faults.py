@@ -138,7 +138,7 @@ def test_a_fault_in_a_condition_is_told_with_its_place_and_what_is_expected(cond
         ("segments: [a]", "r.yaml:2:11: segments: found a list, expected a section with a name for each segment"),
         ("segments: {A: {when: {measure: orders, at_least: 1}}}", "r.yaml:2:15: segments.A: found the name 'A', expected a name of small letters, digits and _, beginning with a letter, at most 64"),
         ("segments: {a: {}}", "r.yaml:2:15: segments.a.when: is missing, expected a condition"),
-        ("segments: {a: }", "r.yaml:2:14: segments.a: found nothing, expected a section with title, state, when, leave_when, stay_at_least, cooldown, announce, calendar"),
+        ("segments: {a: }", "r.yaml:2:14: segments.a: found nothing, expected a section with title, state, when, leave_when, stay_at_least, cooldown, announce, storm, calendar"),
         ("segments: {a: {whn: {measure: orders, at_least: 1}}}", "r.yaml:2:16: segments.a.whn: no such name; did you mean when?"),
         ("segments: {a: {when: {measure: orders, at_least: 1}, state: lve}}", "r.yaml:2:61: segments.a.state: found 'lve', expected one of draft, shadow, live, paused; did you mean live?"),
         ("segments: {a: {when: {measure: orders, at_least: 1}, announce: always}}", "r.yaml:2:64: segments.a.announce: found 'always', expected one of changes, all, never"),
