@@ -56,9 +56,10 @@ def _summed(leaf: Measured, now: Instant, parts: Iterable[Part], folded: int) ->
 
 
 def _tallied(leaf: Measured, sight: Sight) -> Finding:
-    window, plan = leaf.window, sight.rulebook.plan
-    tally = plan.tally_by_leaf[leaf]
-    buckets = sight.behaviour.tallies.get(tally.key, ())
+    window = leaf.window
+    buckets = sight.behaviour.tallies.get(sight.rulebook.plan.key_by_leaf[id(leaf)], ())
+    if not buckets:
+        return Finding(leaf.bound.holds(0), actual=0)
     inside = [(exit_at, count) for bucket, count in buckets if (exit_at := window.bucket_exit_at(bucket)) > sight.now]
     total = sum(count for _, count in inside)
     leaving = [one for one in inside if one[0] < NEVER]
