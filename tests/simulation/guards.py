@@ -17,11 +17,12 @@ from segmenter.adapters.kafka_wire import Partition
 from segmenter.domain.instants import Instant
 from segmenter.domain.value import Boundary
 from segmenter.engine.batch import Batch
+from segmenter.engine.ear import OpenEar
 from segmenter.engine.intake import Evidence, Poll
 from segmenter.engine.lane import Lane
 from segmenter.engine.reading import Reader, Reading
 from segmenter.engine.recovery import Recovery
-from segmenter.engine.relay import Reconciliation, Relay
+from segmenter.engine.relay import FIRST_PAUSE_S, Reconciliation, Relay
 from segmenter.engine.takeover import Takeover
 from segmenter.engine.terms import Terms
 from segmenter.engine.watermark import Watermark
@@ -44,6 +45,7 @@ from segmenter.ports import (
     Tail,
     Token,
 )
+from tests.simulation.acts import Theme
 from tests.simulation.cluster import SimulatedCluster
 from tests.simulation.consumer import Laxness
 from tests.simulation.rules import REKEYED, TOPIC_BY_OUTPUT
@@ -322,26 +324,44 @@ class _DeafShop(Workshop):
         return _Deaf(self.services.store, self.services.encoder)
 
 
-class _UnconfirmedShop(Workshop):
-    def relay(self, lane: int, token: Token) -> Relay:
-        services = self.services
-        relay = _Unconfirmed(
-            lane, token, store=services.store, log=self.output, clock=self.clock, recorder=services.recorder
-        )
-        relay.bound(self.terms.outbox_entries, self.terms.outbox_bytes)
-        return relay
+class _Unbounded(Relay):
+    def bound(self, entries: int, size_bytes: int) -> None:
+        """Take whatever comes."""
+        super().bound(2**31, 2**62)
+
+
+class _Impetuous(Relay):
+    async def _recover(self, error: TransientError) -> None:
+        """Try again as soon after the tenth failure as after the first."""
+        await super()._recover(error)
+        self._pause_s = FIRST_PAUSE_S
+
+
+def _with_relay(kind: type[Relay]) -> type[Workshop]:
+    class _Shop(Workshop):
+        def relay(self, lane: int, token: Token) -> Relay:
+            services = self.services
+            relay = kind(
+                lane, token, store=services.store, log=self.output, clock=self.clock, recorder=services.recorder
+            )
+            relay.bound(self.terms.outbox_entries, self.terms.outbox_bytes)
+            return relay
+
+    return _Shop
 
 
 GUARDS: Mapping[str, Parts] = {
     "fence: markers in the log": Parts(output=_log(_WithoutMarkers)),
-    "fence: nobody came between": Parts(output=_log(_WithoutSuspicion)),
+    "fence: nobody came between, and token is read behind it": Parts(
+        output=_log(_WithoutSuspicion), workshop=_with_relay(_Unconfirmed)
+    ),
     "fence: tails show our marker": Parts(output=_log(_UnmarkedTails)),
     "takeover: tails are read": Parts(output=_log(_WithoutTails)),
-    "takeover: token is read behind the fence": Parts(workshop=_UnconfirmedShop),
     "relay: acknowledged before dropped": Parts(output=_log(_WithoutAcknowledgement)),
+    "relay: a full outbox stops intake": Parts(workshop=_with_relay(_Unbounded)),
+    "relay: pauses grow": Parts(workshop=_with_relay(_Impetuous)),
     "store: token": Parts(store=_Tokenless),
     "store: version": Parts(store=_Versionless),
-    "store: positions": Parts(store=_Positionless),
     "store: token, version and positions": Parts(store=_Forgetful),
     "store: renewal only of our own": Parts(store=_Yielding),
     "store: an older generation is refused": Parts(store=_Welcoming),
@@ -357,13 +377,36 @@ GUARDS: Mapping[str, Parts] = {
     "time: every source has spoken": Parts(workshop=_with_watermark(_Presuming)),
     "time: lateness is allowed": Parts(workshop=_with_watermark(_Prompt)),
     "time: as of the request": Parts(laxness=Laxness(takes_evidence_at_the_answer=True)),
+    "time: a topic that is silent holds it": Parts(ear=lambda *_: OpenEar()),
     "leader: frozen while a lane is behind": Parts(board=_Unfrozen),
     "leader: computes when a ranking moved": Parts(board=_Unmoved),
     "recovery: the log's records are facts": Parts(workshop=_DeafShop),
     "recovery: held until the lane has passed": Parts(workshop=_with_lane(_Impatient)),
     "stream: reads where the engine wants": Parts(laxness=Laxness(trusts_its_position=True)),
-    "stream: polls of another generation are dropped": Parts(laxness=Laxness(hands_over_stale_polls=True)),
+    "stream: polls of another generation are dropped, and the engine takes only what goes on": Parts(
+        laxness=Laxness(hands_over_stale_polls=True), engine=_Dropping
+    ),
     "stream: work is finished before a rebalance": Parts(laxness=Laxness(does_not_wait_for_work=True)),
     "engine: polls go on where the lane is": Parts(engine=_Dropping),
 }
 """By name, the parts that lack it."""
+
+THEMES: Mapping[str, Theme] = {
+    "fence: nobody came between, and token is read behind it": Theme.OVERTAKEN,
+    "fence: tails show our marker": Theme.DEPOSED,
+    "relay: a full outbox stops intake": Theme.STORM,
+    "relay: pauses grow": Theme.STORM,
+    "store: token": Theme.REWOUND,
+    "lane: stored before published": Theme.DEATH,
+    "lane: settles only to the watermark while behind": Theme.POSTCARD,
+    "time: only at the end of a source": Theme.BACKLOG,
+    "time: every source has spoken": Theme.POSTCARD,
+    "time: lateness is allowed": Theme.TIGHT,
+    "time: as of the request": Theme.TIGHT,
+    "time: a topic that is silent holds it": Theme.SILENT,
+    "recovery: held until the lane has passed": Theme.REWOUND,
+    "stream: polls of another generation are dropped, and the engine takes only what goes on": Theme.SHUFFLED,
+    "stream: work is finished before a rebalance": Theme.CALM,
+    "engine: polls go on where the lane is": Theme.REWOUND,
+}
+"""The worlds in which a guard has something to do; the others are looked for in whatever the seeds bring."""

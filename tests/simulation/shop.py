@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from segmenter.adapters.home import home_of
-from segmenter.domain.instants import SECOND, Instant, rfc3339
+from segmenter.domain.instants import SECOND, Instant, Span, rfc3339
 from segmenter.engine.intake import Place
 from tests.simulation.rules import CLICKS, EPOCH, MAIL, MAILS, ORDERS, PARTITIONS
 
@@ -43,12 +43,23 @@ class Written:
     fate: Fate
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Habits:
+    """How a shop writes."""
+
+    mail_share: float = 0.35
+    """How much comes in a topic of any key."""
+    latest: Span = SECOND
+    """By how much an event is late at most, where order counts."""
+
+
 @dataclass(slots=True)
 class Shop:
     """Makes records. Each event has its own id, and each fact of an order is told once (but may be repeated)."""
 
     dice: random.Random
     is_exact: bool
+    habits: Habits = Habits()
     orders: dict[str, list[str]] = field(default_factory=dict)
     places: dict[str, Place] = field(default_factory=dict)
     last_at: dict[str, Instant] = field(default_factory=dict)
@@ -99,7 +110,7 @@ class Shop:
         """Mostly just now; where order counts, never more than lateness allows and never before the last one."""
         dice = self.dice
         if self.is_exact:
-            at = max(now - dice.choice((0, 0, dice.randrange(SECOND))), self.last_at.get(who, 0) + _APART)
+            at = max(now - dice.choice((0, 0, dice.randrange(self.habits.latest))), self.last_at.get(who, 0) + _APART)
             self.last_at[who] = at
             return at
         past = dice.choice((0, 0, 0, dice.randrange(SECOND), 3 * SECOND, dice.randrange(40 * SECOND)))
@@ -125,7 +136,8 @@ class Shop:
     def _place(self, who: str, type_: str) -> Place:
         """Orders and clicks lie at home; some of all comes in a topic of any key."""
         topic = ORDERS if type_.startswith("order") else CLICKS
-        place = (MAIL, self.dice.randrange(MAILS)) if self.dice.random() < 0.35 else (topic, home_of(who, PARTITIONS))
+        is_mail = self.dice.random() < self.habits.mail_share
+        place = (MAIL, self.dice.randrange(MAILS)) if is_mail else (topic, home_of(who, PARTITIONS))
         return self.places.setdefault(who, place) if self.is_exact else place
 
     def _key(self, place: Place) -> bytes | None:
