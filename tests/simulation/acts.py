@@ -28,6 +28,7 @@ class Theme(StrEnum):
     OVERTAKEN = "overtaken"
     DEPOSED = "deposed"
     REWOUND = "rewound"
+    FORWARD = "forward"
     SHUFFLED = "shuffled"
     CALM = "calm"
     SILENT = "silent"
@@ -154,7 +155,14 @@ class Depose:
 
 @dataclass(frozen=True, slots=True)
 class RefuseOutput:
-    """The broker refuses whatever is produced to the lanes' output: too few replicas."""
+    """The broker refuses whatever is produced to the lanes' output and on the way home: nobody may write there."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class FillStore:
+    """The store has no room: it refuses every commit."""
 
     seconds: float
 
@@ -175,6 +183,7 @@ Fault: TypeAlias = (
     | FallSilent
     | Depose
     | RefuseOutput
+    | FillStore
 )
 Act: TypeAlias = Write | Fault
 

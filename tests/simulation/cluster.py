@@ -4,7 +4,7 @@ Above it the product's own fence, tail reading, batches and forwarding run as th
 """
 
 import asyncio
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -39,6 +39,7 @@ class SimulatedCluster(Cluster):
         """Source partitions whose leader is away."""
         self.refused: frozenset[str] = frozenset()
         """Topics that nobody may write to."""
+        self.refusals: Counter[Partition] = Counter()
         self.deposed: dict[str, dict[Partition, int]] = {}
         """By process, where the logs ended that it is shown by a leader who leads no more."""
 
@@ -54,6 +55,7 @@ class SimulatedCluster(Cluster):
     def produce(self, place: Partition, bodies: Sequence[Body], identity: Identity, sequence: int) -> None:
         """Add a batch to a partition that takes it."""
         if place.topic in self.refused:
+            self.refusals[place] += 1
             raise TopicAuthorizationFailedError
         self.broker.log(*place).produce(bodies, identity, sequence, self.broker.now_ms())
 

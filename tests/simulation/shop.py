@@ -18,6 +18,7 @@ _ABROAD = "c-yen"
 _AMOUNTS = ("0", "0.01", "5", "10", "10", "10.005", "20", "20", "250")
 _KINDS = ("order", "fact", "click", "loose", "staff", "visitor")
 _WEIGHTS = (6, 6, 3, 1, 1, 1)
+_ADDING = (6, 0, 3, 0, 0, 1)
 # Two events of one customer never have the same time: their order would be that of the ids, then of arrival.
 _APART: Instant = 7
 
@@ -51,6 +52,10 @@ class Habits:
     """How much comes in a topic of any key."""
     latest: Span = SECOND
     """By how much an event is late at most, where order counts."""
+    bad_share: float = 0.04
+    """How much of what it writes is no event."""
+    only_adds: bool = False
+    """Nothing is ever taken back: there are orders, clicks and visitors."""
 
 
 @dataclass(slots=True)
@@ -69,9 +74,9 @@ class Shop:
         """Yield what the shop writes at this second of the story: mostly one event."""
         now = EPOCH + int(at_s * SECOND)
         chance = self.dice.random()
-        if chance < 0.04:
+        if chance < self.habits.bad_share:
             yield self._garbage(now)
-        elif chance < 0.07:
+        elif chance < self.habits.bad_share + 0.03:
             yield self._stray(now)
         else:
             written = self._event(now)
@@ -81,7 +86,7 @@ class Shop:
 
     def _event(self, now: Instant) -> Written:
         dice = self.dice
-        kind = dice.choices(_KINDS, _WEIGHTS)[0]
+        kind = dice.choices(_KINDS, _ADDING if self.habits.only_adds else _WEIGHTS)[0]
         who = f"cookie-{dice.randrange(3)}" if kind == "visitor" else dice.choice(_NAMES)
         said = self._said(kind, who, self._moment(who, now))
         place = self._place(who, said["type"])
@@ -155,7 +160,8 @@ class Shop:
                 _written({**order, "customer_id": _ABROAD, "order_id": "x", "amount": "1", "currency": "JPY"}),
             )
         )
-        place = self.dice.choice([(MAIL, 0), *((CLICKS, lane) for lane in range(PARTITIONS))])
+        mail = [(MAIL, 0)] if self.habits.mail_share else []
+        place = self.dice.choice([*mail, *((CLICKS, lane) for lane in range(PARTITIONS))])
         if value is not None and b"JPY" in value and place[0] == CLICKS:
             place = CLICKS, home_of(_ABROAD, PARTITIONS)
         return Written(place, value, self._key(place), Fate.ASIDE)

@@ -12,12 +12,12 @@ from segmenter.domain.rulebook import CountsFrom
 from tests.oracle.model import ORDER_EVENTS
 from tests.simulation.acts import Theme
 from tests.simulation.heard import Heard
-from tests.simulation.rules import Kind
+from tests.simulation.rules import MAILS, REKEYED, Kind
 from tests.simulation.themes import MAX_SILENCE, OUTBOX
 from tests.simulation.world import World
 
 # What one commit of seven events, three deadlines and two looks may add to an outbox, two or three records each.
-MOST_A_COMMIT = 40
+MOST_A_COMMIT = 30
 # Pauses that double from 0.1 s: eleven of them take longer than any world refuses anything.
 MOST_TRIES = 14
 FORWARD = ("prospect", "new", "repeat")
@@ -43,8 +43,10 @@ def laws_for(world: World, heard: Heard, events: Mapping[str, Sequence[Event]]) 
             raise TornError(f"{world.watch.fullest} entries in an outbox of {OUTBOX}")
 
     def nobody_tried_without_pauses() -> None:
-        if any(count > MOST_TRIES for count in world.watch.tries.values()):
-            raise TornError(f"claims while all was refused: {dict(world.watch.tries)}")
+        _check_tries("claims", world.watch.tries)
+        _check_tries("commits", world.watch.refused)
+        refusals = world.cluster.refusals.items()
+        _check_tries("forwards", {place: count // MAILS for place, count in refusals if place.topic == REKEYED})
 
     def time_stood_still_while_a_topic_was_silent() -> None:
         _check_silences(world, heard)
@@ -61,6 +63,11 @@ def laws_for(world: World, heard: Heard, events: Mapping[str, Sequence[Event]]) 
         yield time_stood_still_while_a_topic_was_silent
     if kind is Kind.REWIND and world.plan.rules.terms.rulebook.lifecycle.counts_from is CountsFrom.PLACED:
         yield nobody_lost_an_order_that_nothing_took_back
+
+
+def _check_tries(what: str, tries: Mapping[Any, int]) -> None:
+    if any(count > MOST_TRIES for count in tries.values()):
+        raise TornError(f"{what} while all was refused: {dict(tries)}")
 
 
 def _check_silences(world: World, heard: Heard) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from segmenter.domain.instants import MILLISECOND, SECOND, Span
+from segmenter.domain.instants import DAY, MILLISECOND, SECOND, Span
 from segmenter.domain.rulebook import CountsFrom
 from tests.simulation.acts import (
     READS,
@@ -18,6 +18,7 @@ from tests.simulation.acts import (
     Away,
     Depose,
     FallSilent,
+    FillStore,
     Keep,
     Kill,
     Mute,
@@ -50,11 +51,12 @@ TURNS: Mapping[Theme, Theme] = {
     Theme.REWOUND: Theme.SHUFFLED,
     Theme.OVERTAKEN: Theme.DEPOSED,
     Theme.STORM: Theme.CALM,
+    Theme.TIGHT: Theme.FORWARD,
 }
 # An order is refuted by one that was written so long before: see the laws of checks.
 POSTCARD_SILENCE: Span = 60 * SECOND
 MAX_SILENCE: Span = 10 * SECOND
-OUTBOX = 20
+OUTBOX = 12
 SLOWLY = (1, 1, 3)
 
 
@@ -105,6 +107,8 @@ def _adjusted(rules: Rules, theme: Theme, draft: _Draft) -> Rules:
         terms = replace(terms, rulebook=replace(terms.rulebook, lifecycle=lifecycle))
         span = timedelta(microseconds=draft.inactive_after)
         model = replace(model, inactive_after=span, counts_from=str(CountsFrom.PLACED))
+    if not draft.habits.mail_share:
+        terms = replace(terms, others=frozenset())
     if theme is Theme.SILENT:
         terms = replace(terms, max_silence={ORDERS: MAX_SILENCE})
     if theme is Theme.STORM:
@@ -117,13 +121,13 @@ def _backlog(dice: random.Random) -> _Draft:
     """Everybody is away for longer than a silence takes, then reads record by record."""
     return _Draft(
         kind=Kind.EXACT,
-        length_s=110,
-        acts=[(dice.uniform(8, 14), Absence(dice.uniform(50, 80)))],
+        length_s=55,
+        acts=[(dice.uniform(8, 14), Absence(dice.uniform(25, 35)))],
         habits=Habits(mail_share=0.0),
-        pauses_s=(0.3, 1.0, 2.0),
+        pauses_s=(0.2, 0.3, 0.5),
         at_once=(1, 1, 2),
         reads=SLOWLY,
-        inactive_after=20 * SECOND,
+        inactive_after=10 * SECOND,
     )
 
 
@@ -152,7 +156,7 @@ def _tight(dice: random.Random) -> _Draft:
         kind=Kind.EXACT,
         length_s=30,
         acts=strikes,
-        habits=Habits(latest=1_900 * MILLISECOND),
+        habits=Habits(latest=1_900 * MILLISECOND, mail_share=0.0),
         pauses_s=(0.2, 0.5),
         at_once=(1, 2),
         inactive_after=dice.choice((3, 5)) * SECOND,
@@ -230,14 +234,31 @@ def _rewound(dice: random.Random) -> _Draft:
     return _Draft(kind=Kind.REWIND, length_s=45, acts=acts, pauses_s=(0.1, 0.3), at_once=(1, 2, 3))
 
 
-def _shuffled(dice: random.Random) -> _Draft:
-    """The group rebalances again and again while polls are under way."""
+def _forward(dice: random.Random) -> _Draft:
+    """The store goes back while first and second orders are told, in a shop where nothing is ever taken back."""
     acts: list[tuple[float, Act]] = []
-    for began_s in range(3, 33, 5):
-        at_s = began_s + dice.uniform(0, 2)
-        acts.append((at_s, StrikeAt(dice.randrange(2), "kafka fetch", 1, Request.ADRIFT, 0.0)))
-        acts.append((at_s + dice.uniform(0.0, 0.6), Shuffle()))
-    return _Draft(kind=dice.choice((Kind.EXACT, Kind.LOOSE)), length_s=36, acts=acts, reads=(1, 3, 500))
+    for began_s in (4.0, 14.0):
+        kept_s = began_s + dice.uniform(0, 3)
+        acts += [(kept_s, Keep()), (kept_s + dice.uniform(2.0, 4.0), PutBack(dice.choice((0.05, 0.3))))]
+    return _Draft(
+        kind=Kind.REWIND,
+        length_s=25,
+        acts=acts,
+        habits=Habits(only_adds=True),
+        pauses_s=(0.3, 0.5),
+        at_once=(1, 1, 2),
+        reads=(1, 3, 10),
+        inactive_after=DAY,
+    )
+
+
+def _shuffled(dice: random.Random) -> _Draft:
+    """Lanes go to another worker and come back, while one poll is under way."""
+    acts: list[tuple[float, Act]] = []
+    for at_s in range(4, 40, 6):
+        acts += [(at_s, StrikeAt(slot, "kafka fetch", 1, Request.ADRIFT, 0.0)) for slot in range(2)]
+        acts += [(at_s + 0.4, Shuffle()), (at_s + dice.uniform(1.8, 2.6), Shuffle())]
+    return _Draft(kind=dice.choice((Kind.EXACT, Kind.LOOSE)), length_s=42, acts=acts, pauses_s=(0.1, 0.3))
 
 
 def _calm(dice: random.Random) -> _Draft:
@@ -259,18 +280,20 @@ def _silent(dice: random.Random) -> _Draft:
         habits=Habits(mail_share=0.0),
         pauses_s=(0.3, 1.0, 2.0),
         at_once=(1, 1, 2),
-        inactive_after=30 * SECOND,
+        inactive_after=60 * SECOND,
     )
 
 
 def _storm(dice: random.Random) -> _Draft:
-    """All that is produced to the output is refused for long, while much is read."""
+    """All that is produced is refused for long, or all that is to be stored, while much is written by the shop."""
+    seconds = dice.uniform(16, 20)
     return _Draft(
         kind=Kind.LOOSE,
         length_s=26,
-        acts=[(dice.uniform(2, 4), RefuseOutput(dice.uniform(16, 20)))],
+        acts=[(dice.uniform(2, 4), dice.choice((FillStore(seconds), RefuseOutput(seconds))))],
         pauses_s=(0.3, 0.5),
-        at_once=(2, 3, 8),
+        at_once=(4, 6, 12),
+        habits=Habits(bad_share=0.5),
     )
 
 
@@ -282,6 +305,7 @@ _DRAFTS: Mapping[Theme, Callable[[random.Random], _Draft]] = {
     Theme.OVERTAKEN: _overtaken,
     Theme.DEPOSED: _deposed,
     Theme.REWOUND: _rewound,
+    Theme.FORWARD: _forward,
     Theme.SHUFFLED: _shuffled,
     Theme.CALM: _calm,
     Theme.SILENT: _silent,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from segmenter.adapters.lane_limits import HEARTBEAT_VALID
 from segmenter.domain.instants import Instant
-from segmenter.ports import Commit, Output, Refused, Token
+from segmenter.ports import Commit, Output, RefusalKind, Refused, Token
 from tests.simulation.rules import TOPIC_BY_OUTPUT
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ class Watch:
     """The most entries that waited in a lane while whatever it sent was refused."""
     tries: Counter[str] = field(default_factory=Counter)
     """How often each lane's output was claimed while whatever it sent was refused."""
+    refused: Counter[int] = field(default_factory=Counter)
+    """How often each lane's commits were refused by a store that was full."""
     _before: dict[str, int] = field(default_factory=dict)
 
     def begin_refusal(self, world: "World") -> None:
@@ -84,6 +86,9 @@ class LanesWitness:
 
     async def commit(self, commit: Commit) -> Any:
         """See the port LaneStore."""
+        if self._world.is_store_full:
+            self._world.watch.refused[commit.lane] += 1
+            return Refused(RefusalKind.FULL, "the store is full")
         outcome = await self._store.commit(commit)
         if self._world.cluster.refused and (held := self._lane(commit.lane)) is not None:
             said = sum(_count(self._world, output, commit.lane) for output in Output)

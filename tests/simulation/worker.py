@@ -136,7 +136,7 @@ class Worker:
             decoder=decoder,
             home_of=home,
             sources=Beginnings(world.cluster),
-            tasks=[f"{MAIL}/{number}" for number in range(MAILS)],
+            tasks=[f"{MAIL}/{number}" for number in range(MAILS)] if terms.others else [],
             process=self.name,
             ear=ear,
         )

@@ -18,7 +18,7 @@ from tests.simulation.group import Coordinator
 from tests.simulation.loop import Process, SimulatedLoop, begin
 from tests.simulation.network import Network, Server, Strike
 from tests.simulation.redis import SimulatedRedis
-from tests.simulation.rules import EPOCH, LANE_TOPICS, PARTITIONS, TOPIC_BY_OUTPUT, Kind, mail_places
+from tests.simulation.rules import EPOCH, LANE_TOPICS, PARTITIONS, REKEYED, TOPIC_BY_OUTPUT, Kind, mail_places
 from tests.simulation.shop import Written
 from tests.simulation.watch import Silence, Watch
 from tests.simulation.worker import Parts, Worker
@@ -77,6 +77,7 @@ class World:
     servers: dict[str, Server] = field(default_factory=dict)
     kept_back: dict[str, list[Written]] = field(default_factory=dict)
     """What was to be written to topics that are silent."""
+    is_store_full: bool = False
     watch: Watch = field(default_factory=Watch)
     _outside: Context = field(init=False)
     _dice: random.Random = field(init=False)
@@ -127,6 +128,7 @@ class World:
         self.cluster.muted.clear()
         self.cluster.deposed.clear()
         self._accept_again()
+        self._make_room()
         for topic in list(self.kept_back):
             self._speak_again(topic)
         for slot in self.slots:
@@ -258,9 +260,16 @@ class World:
                     self.cluster.depose(worker.name)
                     self.later(seconds, lambda: self.cluster.deposed.pop(worker.name, None))
             case planned.RefuseOutput(seconds=seconds):
-                self.cluster.refused = frozenset(TOPIC_BY_OUTPUT.values())
+                self.cluster.refused = frozenset({*TOPIC_BY_OUTPUT.values(), REKEYED})
                 self.watch.begin_refusal(self)
                 self.later(seconds, self._accept_again)
+
+            case planned.FillStore(seconds=seconds):
+                self.is_store_full = True
+                self.later(seconds, self._make_room)
+
+    def _make_room(self) -> None:
+        self.is_store_full = False
 
     def _speak_again(self, topic: str) -> None:
         for record in self.kept_back.pop(topic, ()):
