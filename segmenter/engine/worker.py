@@ -146,15 +146,19 @@ class Engine:
 
     async def out_of_range(self, place: Place, position: int, log_start: int, log_end: int) -> None:
         """Stop what reads this partition: its log does not hold what comes next."""
+        self.stop_reading(place, fault_of(place, position, log_start, log_end))
+
+    def stop_reading(self, place: Place, reason: str) -> None:
+        """Stop what reads this partition until an operator has put its position elsewhere; nothing if nobody does."""
         topic, partition = place
-        reason = fault_of(place, position, log_start, log_end)
-        log.error("position_out_of_range", extra={"source": f"{topic}/{partition}", "reason": reason})
-        if self._is_home_topic(topic):
-            if partition in self._holders:
-                self._holders[partition].stop(reason)
-        elif place not in self._stopped_places:
+        holder, task = self._holders.get(partition), self._tasks.get(place)
+        if self._is_home_topic(topic) and holder is not None and not holder.is_stopped:
+            log.error("position_refused", extra={"source": source_of(place), "reason": reason})
+            holder.stop(reason)
+        elif task is not None and place not in self._stopped_places:
+            log.error("position_refused", extra={"source": source_of(place), "reason": reason})
             self._stopped_places[place] = reason
-            self._errand(self._await_help(place, position), f"help for {topic}/{partition}")
+            self._errand(self._await_help(place, task.position), f"help for {topic}/{partition}")
 
     async def _await_help(self, place: Place, position: int) -> None:
         """Begin a task again that could not be right, once an operator has put it elsewhere."""

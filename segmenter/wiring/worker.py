@@ -41,6 +41,7 @@ from segmenter.wiring.kafka import topic_plans
 from segmenter.wiring.origin import refuse_foreign_state
 from segmenter.wiring.rules import rulebook_of
 from segmenter.wiring.terms import codec_settings_of, output_topics_of, stream_settings_of, terms_of
+from segmenter.wiring.topic_ids import refuse_topics_made_anew, watch_topics
 
 log = logging.getLogger(__name__)
 
@@ -138,6 +139,7 @@ async def _engine(settings: Settings, circumstances: Circumstances) -> AsyncIter
         if not circumstances.is_embedded:
             await _refuse_forgetful_brokers(settings)
             await refuse_foreign_state(client, settings)
+            await refuse_topics_made_anew(client, settings)
         output = KafkaOutputLog(
             settings.kafka_bootstrap,
             settings.app_id,
@@ -155,6 +157,9 @@ async def _engine(settings: Settings, circumstances: Circumstances) -> AsyncIter
             RedisBoard(client, settings.namespace, settings.partitions),
             ownership,
         )
+        if not circumstances.is_embedded:
+            looking = asyncio.create_task(watch_topics(client, settings, engine.stop_reading), name="topics")
+            stack.callback(looking.cancel)
         stream = stream_settings_of(settings, is_embedded=circumstances.is_embedded)
         yield (
             engine,
