@@ -132,16 +132,9 @@ async def _engine(settings: Settings, circumstances: Circumstances) -> AsyncIter
     async with AsyncExitStack() as stack:
         client = connect(settings.redis_url.get_secret_value())
         stack.push_async_callback(client.aclose)
-        await _refuse_unfit(client, settings)
+        counts = await _refuse_unusable(client, settings, is_embedded=circumstances.is_embedded)
         watching = asyncio.create_task(watch_audit(client, settings.namespace, circumstances.metrics), name="audit")
         stack.callback(watching.cancel)
-        counts = await _refuse_unfit_topics(settings)
-        if not circumstances.is_embedded:
-            await _all_at_once(
-                _refuse_forgetful_brokers(settings),
-                refuse_foreign_state(client, settings),
-                refuse_topics_made_anew(client, settings),
-            )
         output = KafkaOutputLog(
             settings.kafka_bootstrap,
             settings.app_id,
@@ -174,6 +167,19 @@ async def _engine(settings: Settings, circumstances: Circumstances) -> AsyncIter
                 are_topics_checked=True,
             ),
         )
+
+
+async def _refuse_unusable(client: Client, settings: Settings, *, is_embedded: bool) -> Mapping[str, int]:
+    """Return the partition counts of all topics; raise for servers, topics or state that cannot be worked with."""
+    await _refuse_unfit(client, settings)
+    counts = await _refuse_unfit_topics(settings)
+    if not is_embedded:
+        await _all_at_once(
+            _refuse_forgetful_brokers(settings),
+            refuse_foreign_state(client, settings),
+            refuse_topics_made_anew(client, settings),
+        )
+    return counts
 
 
 async def _refuse_unfit(client: Client, settings: Settings) -> None:
