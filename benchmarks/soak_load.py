@@ -33,7 +33,9 @@ class Load(AbstractContextManager["Load"]):
         self.orders = 0
         self.latest_ms = 0.0
         self.sent_to: Counter[str] = Counter()
-        self._producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": LINGER_MS})
+        # A broker on a busy machine may not answer for a minute; what is sent again then must not come twice.
+        options = {"bootstrap.servers": bootstrap, "linger.ms": LINGER_MS, "enable.idempotence": True}
+        self._producer = Producer(options)
         self._random, self._shop, self._customers = Random(29), Shop(0), REGULARS
         # By the number in the event's id; eight bytes an event are little, and a dictionary of an hour is not.
         self._sent_at: array[int] = array("q")
