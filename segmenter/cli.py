@@ -10,6 +10,7 @@ import typer
 
 from segmenter import __version__
 from segmenter.commands import (
+    aside,
     audit,
     customer,
     demo,
@@ -58,7 +59,7 @@ def root(
 
 
 _COMMANDS = (
-    *(demo, worker, topics, publish, simulate, customer, sources, positions),
+    *(demo, worker, topics, publish, simulate, customer, sources, positions, aside),
     *(rulebook, schemas, rejected, audit, doctor),
 )
 for module in _COMMANDS:

@@ -173,6 +173,14 @@ class Sweep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Aside:
+    """Why a customer is put aside: our own code raised for him. He has no place in the queue of deadlines."""
+
+    error: str
+    since: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LaneNotes:
     """The small state of a lane that is written whole with each commit."""
 
@@ -185,6 +193,8 @@ class LaneNotes:
     """When the first start had caught up; what was recorded before is history. None: it has not yet."""
     recover_upto: Mapping[Source, int] = field(default_factory=dict)
     """After a rewind: held customers are released when the lane has come up to here; empty where none is held."""
+    aside: Mapping[str, Aside] = field(default_factory=dict)
+    """By customer: nothing is played for him by time or peers until a later owner can."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,11 +233,13 @@ class ProfileWrite:
     revenue_before: int | None = None
     keeps_rank: bool = False
     """Nothing touched his revenue: it is neither told nor looked at."""
+    is_aside: bool = False
+    """He leaves the queue, whatever deadline his profile names."""
 
     @property
     def wake_after(self) -> Instant | None:
         """The deadline to queue."""
-        return None if self.profile is None else self.profile.wake_at
+        return None if self.profile is None or self.is_aside else self.profile.wake_at
 
     @property
     def revenue_after(self) -> int | None:
@@ -594,6 +606,7 @@ class Recorder(Protocol):
     def lanes(self, count_by_condition: Mapping[LaneCondition, int]) -> None: ...
     def boundary_adopted(self, lane: int, number: int) -> None: ...
     def swept(self, customers: int) -> None: ...
+    def aside(self, lane: int, customers: int) -> None: ...
     def boundary_round(self, *, moved_bytes: int, ranked: int, published: bool) -> None: ...
     def sizes(self, lane: int, customers: Mapping[tuple[str, str], int]) -> None: ...
     def flapped(self, dimension: str) -> None: ...

@@ -16,6 +16,7 @@ or 1 MiB; whatever grows with the number of customers is cut into buckets, slice
 | `{0}:boundary`, `{0}:tasks` | hash | the boundary in force; position of each repartition task |
 | `{0}:audit` | hash | what the last audit came to |
 | `{0}:origin` | hash | the Kafka cluster and the application that all positions are of |
+| `{0}:topics` | hash | by source: the id of the topic that its position is of |
 | `{0}:sources` | hash | by input topic: its newest event, longest silence, the order not to wait for it |
 | `{0}:sources:<topic>` | sorted set | hours of the last four weeks in which it spoke |
 
@@ -90,6 +91,11 @@ def sources_key(namespace: str) -> str:
 def origin_key(namespace: str) -> str:
     """Return the key of where the positions come from."""
     return f"{{{namespace}:0}}:origin"
+
+
+def topic_ids_key(namespace: str) -> str:
+    """Return the key of which incarnation of its topic each position is of."""
+    return f"{{{namespace}:0}}:topics"
 
 
 def nothing_beside(key: str) -> str:

@@ -77,8 +77,8 @@ class LaneHolder:
 
     @property
     def reason(self) -> str:
-        """Why it does not run, or waits; empty where it simply runs."""
-        return self._reason if self._hold is None else self._hold.waits_for
+        """Why it does not run, or waits, or cannot publish; empty where it simply runs."""
+        return self._reason if self._hold is None else self._hold.waits_for or self._hold.relay.trouble
 
     def look_at_sources(self, now: Instant) -> Mapping[Source, Span]:
         """Return for how long each of its sources has made no progress; nothing while it is not held."""
@@ -174,6 +174,11 @@ class LaneHolder:
             hold.lane.token = new
         else:
             hold.break_off(OwnershipError(f"lane {self.number} had another owner meanwhile"))
+
+    @property
+    def is_stopped(self) -> bool:
+        """It waits for an operator's help."""
+        return self._stop_reason is not None
 
     def stop(self, reason: str) -> None:
         """Stop the lane for good, with the reason for the operator."""

@@ -6,20 +6,21 @@ at all. A lane whose write was refused, or whose outcome is unknown, is of no us
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
-from segmenter.domain.causes import Arrived, PeersMoved, Released, Tick, Verdict
+from segmenter.domain.causes import Arrived, Verdict
 from segmenter.domain.instants import MILLISECOND, SECOND, Instant
 from segmenter.domain.step import ORDER_FACTS
 from segmenter.domain.value import Boundary
 from segmenter.engine.batch import Batch
+from segmenter.engine.due_work import Work, step_work, with_asides
 from segmenter.engine.kept import KeptProfiles
 from segmenter.engine.outbox import Outbox
 from segmenter.engine.reading import Reading, place_of
 from segmenter.engine.state import state_after
-from segmenter.engine.sweep import left_of, sweep_for, walked
+from segmenter.engine.sweep import left_of, sweep_for
 from segmenter.engine.terms import Terms
-from segmenter.errors import OwnershipError
+from segmenter.errors import OwnershipError, SegmenterError
 from segmenter.ports import (
     WATERMARK,
     Commit,
@@ -59,21 +60,6 @@ class Refusal(OwnershipError):
         self.kind = refused.kind
 
 
-@dataclass(slots=True)
-class _Work:
-    """What one commit is about, beside the records read."""
-
-    ticks: list[tuple[Instant, str]] = field(default_factory=list)
-    swept: list[tuple[int, str]] = field(default_factory=list)
-    released: list[str] = field(default_factory=list)
-    is_passed: bool = False
-    """The lane has come to where it was before a rewind, and may release whom it holds."""
-
-    def customers(self) -> list[str]:
-        """Return whose profiles are needed."""
-        return [*(c for _, c in self.ticks), *(c for _, c in self.swept), *self.released]
-
-
 class Lane:
     """The owner's hold on a lane. One call at a time; `publish` takes the pages of each stored commit."""
 
@@ -96,6 +82,8 @@ class Lane:
             services.recorder.boundary_adopted(state.lane, state.notes.boundary.number)
         self._next_due: Instant | None = 0
         self._kept = KeptProfiles(terms.profiles_kept)
+        self._retry = sorted(state.notes.aside)
+        services.recorder.aside(state.lane, len(state.notes.aside))
 
     async def advance(self, reading: Reading, watermark: Instant, now: Instant) -> None:
         """Work off what was read and what has become due by `watermark`, in one commit.
@@ -107,17 +95,34 @@ class Lane:
         if not self._is_worth_a_commit(reading, work, notes):
             self.has_more = False
             return
-        batch = await self._load(reading, work, notes, now)
-        started = time.perf_counter()
-        self._step_arrivals(batch, reading, FOREVER if self.is_live_at(now) else notes.watermark)
-        notes = self._step_work(batch, work, notes, now)
-        for record, rejection in reading.rejected:
-            batch.reject(record, rejection)
-            self._services.recorder.events("none", Verdict.REJECTED)
-        self._services.recorder.spent("step", time.perf_counter() - started)
-        commit = self._commit_of(batch, reading, notes, work)
+        commit = await self._prepared(reading, work, notes, now)
         await self._commit(commit)
         await self._note_progress(work, commit.profiles)
+
+    async def _prepared(self, reading: Reading, work: Work, notes: LaneNotes, now: Instant) -> Commit:
+        """Return the commit. Where something cannot be written, find out by a second try whether time has said it."""
+        batch = await self._load(reading, work, notes, now)
+        try:
+            return self._stepped(batch, reading, work, notes)
+        except SegmenterError:
+            raise
+        except Exception:
+            if not work.customers():
+                raise
+        batch = await self._load(reading, work, notes, now)
+        batch.is_careful = True
+        return self._stepped(batch, reading, work, notes)
+
+    def _stepped(self, batch: Batch, reading: Reading, work: Work, notes: LaneNotes) -> Commit:
+        """Step events, then all that time and others bring, and return what that comes to."""
+        started, now, recorder = time.perf_counter(), batch.recorded_at, self._services.recorder
+        self._step_arrivals(batch, reading, FOREVER if self.is_live_at(now) else notes.watermark)
+        notes = step_work(batch, work, notes, now, self._terms, recorder)
+        for record, rejection in reading.rejected:
+            batch.reject(record, rejection)
+            recorder.events("none", Verdict.REJECTED)
+        recorder.spent("step", time.perf_counter() - started)
+        return self._commit_of(batch, reading, with_asides(notes, batch, self.state.lane, now), work)
 
     async def adopt(self, boundary: Boundary) -> None:
         """Compute with this boundary from now on, and begin to look at those whom it can move."""
@@ -143,14 +148,15 @@ class Lane:
         self._services.recorder.watermark(self.state.lane, (now - at) / SECOND)
         return replace(before, watermark=at, is_live=is_live, announce_from=announce_from)
 
-    async def _due_work(self, reading: Reading, notes: LaneNotes) -> _Work:
+    async def _due_work(self, reading: Reading, notes: LaneNotes) -> Work:
         """Return which deadlines have come, whom a sweep looks at next, and who is released."""
-        store, lane, terms, work = self._services.store, self.state.lane, self._terms, _Work()
+        store, lane, terms, work = self._services.store, self.state.lane, self._terms, Work()
         if self._next_due is not None and self._next_due <= notes.watermark:
             due = await store.due(lane, notes.watermark, terms.ticks_per_commit)
             work.ticks = [(entry.at, entry.customer) for entry in due]
             if not due:
                 self._next_due = await store.next_due(lane)
+        work.retried = self._retry[: terms.ticks_per_commit]
         if notes.sweep is not None:
             work.swept = await self._bite(notes.sweep)
         work.is_passed = bool(notes.recover_upto) and self._has_passed(reading, notes)
@@ -173,27 +179,28 @@ class Lane:
         reached = {**self.state.positions, **reading.positions, WATERMARK: notes.watermark}
         return all(reached[s] >= offset for s, offset in notes.recover_upto.items() if s in reached)
 
-    def _is_worth_a_commit(self, reading: Reading, work: _Work, notes: LaneNotes) -> bool:
+    def _is_worth_a_commit(self, reading: Reading, work: Work, notes: LaneNotes) -> bool:
         before = self.state.notes
         moved = any(self.state.positions.get(source) != offset for source, offset in reading.positions.items())
         return bool(
             moved
             or reading.markers
             or work.ticks
+            or work.retried
             or notes.sweep is not None
             or work.is_passed
             or notes.is_live != before.is_live
             or notes.watermark >= before.watermark + STORED_EVERY
         )
 
-    async def _load(self, reading: Reading, work: _Work, notes: LaneNotes, now: Instant) -> Batch:
+    async def _load(self, reading: Reading, work: Work, notes: LaneNotes, now: Instant) -> Batch:
         """Return a batch that holds every profile this commit can touch, from one round trip."""
         outbox = Outbox(self.state.next_seq, self.state.next_page)
         batch = Batch(self._terms, notes.boundary, outbox, self._services.encoder, self._services.recorder)
         # What an operator sets counts, also where the first start had caught up before he set it.
         is_set = self._terms.announce_from is not None
         batch.announce_from = self._terms.announce_from if is_set else notes.announce_from
-        batch.recorded_at = now
+        batch.recorded_at, batch.aside = now, notes.aside.keys()
         batch.upto = {**self.state.positions, **reading.positions, WATERMARK: notes.watermark}
         customers = batch.missing([*(decoded.customer for decoded, _ in reading.arrivals), *work.customers()])
         kept, unknown = self._kept.among(customers)
@@ -225,27 +232,7 @@ class Lane:
         for (kind, verdict), count in verdicts.items():
             self._services.recorder.events(kind, verdict, count)
 
-    def _step_work(self, batch: Batch, work: _Work, notes: LaneNotes, now: Instant) -> LaneNotes:
-        """Play deadlines by (time, customer), look at those a boundary may have moved, release the held."""
-        watermark, recorder = notes.watermark, self._services.recorder
-        for at, customer in sorted({*work.ticks, *batch.due_by(watermark)}):
-            if batch.holds(customer):
-                batch.step(customer, Tick(watermark))
-            if notes.is_live:
-                recorder.deadline_played(max(0, now - at) / SECOND)
-        if notes.sweep is not None:
-            for _, customer in work.swept:
-                batch.step(customer, PeersMoved(watermark, is_first=notes.sweep.is_first))
-            recorder.swept(len(work.swept))
-            is_cut = len(work.swept) >= self._terms.sweep_per_commit
-            notes = replace(notes, sweep=walked(notes.sweep, work.swept[-1] if is_cut else None))
-        for customer in work.released:
-            batch.step(customer, Released(watermark))
-        if work.is_passed and len(work.released) < self._terms.sweep_per_commit:
-            notes = replace(notes, recover_upto={})
-        return notes
-
-    def _commit_of(self, batch: Batch, reading: Reading, notes: LaneNotes, work: _Work) -> Commit:
+    def _commit_of(self, batch: Batch, reading: Reading, notes: LaneNotes, work: Work) -> Commit:
         writes = batch.writes()
         if any(write.revenue_before != write.revenue_after for write in writes):
             notes = replace(notes, rank_version=notes.rank_version + 1)
@@ -276,12 +263,14 @@ class Lane:
         recorder.committed()
         self.state = state_after(self.state, commit)
         self._kept.note(commit.profiles)
+        recorder.aside(commit.lane, len(commit.notes.aside))
         if commit.pages:
             self._publish(commit.pages)
 
-    async def _note_progress(self, work: _Work, writes: Sequence[ProfileWrite]) -> None:
+    async def _note_progress(self, work: Work, writes: Sequence[ProfileWrite]) -> None:
         """Remember when to look at the queue of deadlines again, and whether there is more to do at once."""
         terms, notes = self._terms, self.state.notes
+        del self._retry[: len(work.retried)]
         if work.ticks:
             self._next_due = await self._services.store.next_due(self.state.lane)
         else:
@@ -289,7 +278,13 @@ class Lane:
             self._next_due = min([*wakes, *([] if self._next_due is None else [self._next_due])], default=None)
         is_due = self._next_due is not None and self._next_due <= notes.watermark
         is_releasing = work.is_passed and bool(notes.recover_upto)
-        self.has_more = is_due or notes.sweep is not None or is_releasing or len(work.ticks) >= terms.ticks_per_commit
+        self.has_more = (
+            is_due
+            or bool(self._retry)
+            or notes.sweep is not None
+            or is_releasing
+            or len(work.ticks) >= terms.ticks_per_commit
+        )
 
 
 def _time_and_id(arrival: tuple[Decoded, Record]) -> tuple[Instant, str]:

@@ -65,6 +65,8 @@ class Relay:
         """How long a takeover serves, at random within these bounds."""
         self._pause_s = FIRST_PAUSE_S
         self._was_fenced = False
+        self.trouble = ""
+        """Why nothing can be published at present; empty: it can."""
         self._has_work = asyncio.Event()
         self._is_idle = asyncio.Event()
         self._is_idle.set()
@@ -178,7 +180,7 @@ class Relay:
         started = time.perf_counter()
         await self._log.send(entries)
         self._recorder.spent("relay", time.perf_counter() - started)
-        self._pause_s, self._was_fenced = FIRST_PAUSE_S, False
+        self._pause_s, self._was_fenced, self.trouble = FIRST_PAUSE_S, False, ""
         self._published = published
         self._unmarked += len(entries)
         self._backlog.drop(len(pages))
@@ -221,6 +223,7 @@ class Relay:
         """Wait; the next round takes over again."""
         lane = self._takeover.lane
         log.warning("relay_lost_its_log", extra={"lane": lane, "reason": str(error), "pause_s": self._pause_s})
+        self.trouble = f"publishing waits for Kafka: {error}"
         await self._let_go()
         self._note_backlog()
         await asyncio.sleep(self._pause_s * random.uniform(0.5, 1.0))

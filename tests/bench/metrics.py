@@ -15,6 +15,7 @@ def busy_metrics() -> Metrics:
     metrics.outbox(3, entries=1, size_bytes=100, age_s=0.5)
     metrics.boundary_adopted(3, 7)
     metrics.flapped("custom.vip")
+    metrics.aside(3, 1)
     metrics.clock_offset(0.1)
     metrics.silence("orders", seconds_since=5, allowed_s=21_600, is_held=False)
     metrics.standstill("orders", 3, 0.5)

@@ -82,6 +82,7 @@ def test_there_is_every_command() -> None:
         ("positions", "show"),
         ("positions", "set"),
         ("positions", "adopt"),
+        ("aside",),
         ("sources",),
         ("sources", "list"),
         ("sources", "resume"),
