@@ -1,28 +1,38 @@
 """The rulebook as a YAML file: read whole or refused with every fault, its line and how to mend it."""
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
-from typing import TypeVar
-
-import yaml
 
 from segmenter.adapters.codec_currencies import CURRENCIES
-from segmenter.adapters.yaml_nodes import Faults, Section, composed, found_in, scalar_of, section_of
-from segmenter.domain.instants import DAY, MILLISECOND, Span, span_of, span_text
-from segmenter.domain.rulebook import CountsFrom, LifecycleRule, Rulebook, ValueRule
+from segmenter.adapters.rulebook_conditions import SECTION_OF_DIMENSION
+from segmenter.adapters.rulebook_dimensions import SEGMENTS_OF, care_in, engagement_in, interest_in, rhythm_in
+from segmenter.adapters.rulebook_rfm import group_names, rfm_in
+from segmenter.adapters.rulebook_scope import Scope
+from segmenter.adapters.rulebook_segments import segments_in
+from segmenter.adapters.rulebook_values import LONGEST, decimal_in, read_choice, read_decimal, read_span, read_whole
+from segmenter.adapters.yaml_nodes import Faults, Section, composed, found_in, open_section_of, scalar_of, section_of
+from segmenter.domain.instants import MILLISECOND, Span, span_text
+from segmenter.domain.lifecycle import Lifecycle
+from segmenter.domain.rulebook import LifecycleRule, Rulebook, ValueRule
+from segmenter.domain.value import A, B, C
 from segmenter.errors import ConfigurationError
 
-T = TypeVar("T")
-
 FORM = "1"
-LONGEST: Span = 36_500 * DAY
-# Named here so that who writes them learns that they are not read, instead of waiting for their effect.
-NOT_YET = ("rfm", "engagement", "interest", "care", "segments", "calendar")
-_SECTIONS = ("rulebook", "currency", "rates", "lifecycle", "value")
+_DIMENSIONS = ("rfm", "engagement", "interest", "care", "rhythm")
+_SECTIONS = ("rulebook", "currency", "rates", "calendar", "lifecycle", "value", *_DIMENSIONS, "segments")
 _LIFECYCLE = ("inactive_after", "counts_from")
 _VALUE = ("window", "a", "b", "band", "dwell", "min_ranked")
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A rulebook that can be used, and what in it is most likely not meant so."""
+
+    rulebook: Rulebook
+    warnings: tuple[str, ...] = ()
+    """Each as `file:line:column: path: sentence`."""
 
 
 def load_rulebook(path: Path, dedupe_horizon: Span | None) -> Rulebook:
@@ -30,6 +40,11 @@ def load_rulebook(path: Path, dedupe_horizon: Span | None) -> Rulebook:
 
     Raises ConfigurationError with all faults, each as `file:line:column: path: found …, expected …`.
     """
+    return check_file(path, dedupe_horizon).rulebook
+
+
+def check_file(path: Path, dedupe_horizon: Span | None) -> Checked:
+    """Return the rulebook in a file with its warnings. Raises ConfigurationError with all faults."""
     try:
         text = path.read_bytes()
     except OSError as error:
@@ -37,7 +52,7 @@ def load_rulebook(path: Path, dedupe_horizon: Span | None) -> Rulebook:
             f"{path}: cannot be read ({error.strerror}); name an existing file with SEGMENTER_RULEBOOK or --rulebook"
         )
         raise ConfigurationError([fault]) from None
-    return parse_rulebook(text, str(path), dedupe_horizon)
+    return check_rulebook(text, str(path), dedupe_horizon)
 
 
 def default_rulebook(dedupe_horizon: Span | None) -> Rulebook:
@@ -47,23 +62,45 @@ def default_rulebook(dedupe_horizon: Span | None) -> Rulebook:
 
 def parse_rulebook(text: bytes, file: str, dedupe_horizon: Span | None) -> Rulebook:
     """Return the rulebook in a text; `file` is what faults call it."""
-    faults = Faults(file)
-    root = section_of(composed(text, file), "", _SECTIONS, faults, later=NOT_YET)
-    for name in NOT_YET:
-        if name in root.entries:
-            faults.add(root.entries[name], name, "not supported yet; remove this section")
+    return check_rulebook(text, file, dedupe_horizon).rulebook
+
+
+def check_rulebook(text: bytes, file: str, dedupe_horizon: Span | None) -> Checked:
+    """Return the rulebook in a text with its warnings. Raises ConfigurationError with all faults."""
+    faults, warnings = Faults(file), Faults(file)
+    root = section_of(composed(text, file), "", _SECTIONS, faults)
     _check_form(root, faults)
     currency = _currency(root, faults)
-    rulebook = Rulebook(
-        currency=currency,
-        rates=_rates(root, currency, faults),
-        lifecycle=_lifecycle(root, faults),
-        value=_value(root, dedupe_horizon, faults),
-        dedupe_horizon=dedupe_horizon,
-    )
+    scope = Scope(faults=faults, warnings=warnings, currency=currency, horizon=dedupe_horizon).within(root)
+    rulebook = _rulebook(root, scope)
     if faults.found:
         raise ConfigurationError(faults.sentences())
-    return rulebook
+    return Checked(rulebook, tuple(warnings.sentences()))
+
+
+def _rulebook(root: Section, scope: Scope) -> Rulebook:
+    entries, faults = root.entries, scope.faults
+    rfm = rfm_in(entries["rfm"], scope) if "rfm" in entries else None
+    segments_by_dimension = {
+        "lifecycle": tuple(Lifecycle),
+        "value": (A, B, C),
+        **{name: names for name, names in SEGMENTS_OF.items() if SECTION_OF_DIMENSION[name] in entries},
+        **({} if rfm is None else {"rfm": group_names(rfm)}),
+    }
+    within = replace(scope, dimensions=segments_by_dimension)
+    return Rulebook(
+        currency=scope.currency,
+        rates=_rates(root, scope.currency, faults),
+        lifecycle=_lifecycle(root, faults),
+        value=_value(root, scope.horizon, faults),
+        rfm=rfm,
+        engagement=engagement_in(entries["engagement"], scope) if "engagement" in entries else None,
+        interest=interest_in(entries["interest"], scope) if "interest" in entries else None,
+        care=care_in(entries["care"], scope) if "care" in entries else None,
+        rhythm=rhythm_in(entries["rhythm"], scope) if "rhythm" in entries else None,
+        segments=segments_in(entries["segments"], within) if "segments" in entries else (),
+        dedupe_horizon=scope.horizon,
+    )
 
 
 def _check_form(root: Section, faults: Faults) -> None:
@@ -89,12 +126,9 @@ def _rates(root: Section, currency: str, faults: Faults) -> Mapping[str, Decimal
     node = root.entries.get("rates")
     if node is None:
         return {}
-    names = (
-        [key.value for key, _ in node.value] if isinstance(node, yaml.MappingNode) else ["a rate for each currency"]
-    )
     rates: dict[str, Decimal] = {}
-    for name, value in section_of(node, "rates", names, faults).entries.items():
-        rate = _decimal(scalar_of(value) or "")
+    for name, value in open_section_of(node, "rates", "a rate for each currency", faults).entries.items():
+        rate = decimal_in(scalar_of(value) or "")
         if not _is_currency(name):
             faults.add(value, f"rates.{name}", "is no currency, expected an ISO 4217 code such as USD")
         elif name == currency:
@@ -113,8 +147,8 @@ def _lifecycle(root: Section, faults: Faults) -> LifecycleRule:
         return rule
     section = section_of(root.entries["lifecycle"], "lifecycle", _LIFECYCLE, faults)
     return LifecycleRule(
-        inactive_after=_span(section, "inactive_after", rule.inactive_after, MILLISECOND, faults),
-        counts_from=_counts_from(section, rule.counts_from, faults),
+        inactive_after=read_span(section, "inactive_after", rule.inactive_after, MILLISECOND, faults),
+        counts_from=read_choice(section, "counts_from", rule.counts_from, faults),
     )
 
 
@@ -128,8 +162,8 @@ def _value(root: Section, dedupe_horizon: Span | None, faults: Faults) -> ValueR
         a=_share(section, "a", rule.a, faults),
         b=_share(section, "b", rule.b, faults),
         band=_band(section, rule.band, faults),
-        dwell=_span(section, "dwell", rule.dwell, 0, faults),
-        min_ranked=_count(section, "min_ranked", rule.min_ranked, faults),
+        dwell=read_span(section, "dwell", rule.dwell, 0, faults),
+        min_ranked=read_whole(section, "min_ranked", rule.min_ranked, 1, faults),
     )
     _check_shares(section, read, faults)
     return read
@@ -139,7 +173,7 @@ def _window(section: Section, default: Span | None, dedupe_horizon: Span | None,
     node = section.entries.get("window")
     if node is not None and scalar_of(node) == "all":
         return None
-    window = _span(section, "window", default or LONGEST, MILLISECOND, faults, or_else=" or `all`")
+    window = read_span(section, "window", default or LONGEST, MILLISECOND, faults, or_else=" or `all`")
     if dedupe_horizon is not None and window > dedupe_horizon:
         found = f"window of {span_text(window)} is longer than the {span_text(dedupe_horizon)} we keep"
         fix = "raise SEGMENTER_DEDUPE_HORIZON or use `all`"
@@ -153,68 +187,14 @@ def _check_shares(section: Section, rule: ValueRule, faults: Faults) -> None:
         faults.add(place, section.path_of("a"), f"found {rule.a}, expected less than b, which is {rule.b}")
 
 
-def _span(section: Section, name: str, default: Span, least: Span, faults: Faults, or_else: str = "") -> Span:
-    def read(text: str) -> Span | None:
-        try:
-            span = 0 if text == "0" else span_of(text)
-        except ValueError:
-            return None
-        return span if least <= span <= LONGEST else None
-
-    bounds = f"from {span_text(least)} to {span_text(LONGEST)}"
-    return _read(section, name, default, read, f"a duration such as 90d, 36h or 15m, {bounds}{or_else}", faults)
-
-
 def _share(section: Section, name: str, default: Decimal, faults: Faults) -> Decimal:
-    def read(text: str) -> Decimal | None:
-        share = _decimal(text)
-        return share if share is not None and 0 < share <= 1 else None
-
-    return _read(section, name, default, read, "a share above 0, at most 1, such as 0.80", faults)
+    expected = "a share above 0, at most 1, such as 0.80"
+    return read_decimal(section, name, default, lambda share: 0 < share <= 1, expected, faults)
 
 
 def _band(section: Section, default: Decimal, faults: Faults) -> Decimal:
-    def read(text: str) -> Decimal | None:
-        band = _decimal(text)
-        return band if band is not None and 0 <= band < 1 else None
-
-    return _read(section, "band", default, read, "a share of at least 0 and below 1, such as 0.02", faults)
-
-
-def _count(section: Section, name: str, default: int, faults: Faults) -> int:
-    def read(text: str) -> int | None:
-        return int(text) if re.fullmatch(r"[1-9][0-9]{0,11}", text) else None
-
-    return _read(section, name, default, read, "a whole number of at least 1", faults)
-
-
-def _counts_from(section: Section, default: CountsFrom, faults: Faults) -> CountsFrom:
-    def read(text: str) -> CountsFrom | None:
-        return CountsFrom(text) if text in list(CountsFrom) else None
-
-    return _read(section, "counts_from", default, read, " or ".join(CountsFrom), faults)
-
-
-def _read(
-    section: Section, name: str, default: T, read: Callable[[str], T | None], expected: str, faults: Faults
-) -> T:
-    """Return what `read` makes of an entry, or the default where there is none or it is a fault."""
-    node = section.entries.get(name)
-    if node is None:
-        return default
-    text = scalar_of(node)
-    value = None if text is None else read(text)
-    if value is None:
-        faults.add(node, section.path_of(name), f"found {found_in(node)}, expected {expected}")
-        return default
-    return value
-
-
-def _decimal(text: str) -> Decimal | None:
-    """Read a decimal from its text: a float would not be what was written. At most 18 digits each side."""
-    if re.fullmatch(r"-?[0-9]{1,18}(\.[0-9]{1,18})?", text) is None:
-        return None
-    return Decimal(text)
+    expected = "a share of at least 0 and below 1, such as 0.02"
+    return read_decimal(section, "band", default, lambda band: 0 <= band < 1, expected, faults)
 
 
 def _is_currency(text: str) -> bool:

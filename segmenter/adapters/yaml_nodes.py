@@ -79,13 +79,8 @@ def composed(text: bytes, file: str) -> yaml.Node:
     return node
 
 
-def section_of(
-    node: yaml.Node, path: str, known: Collection[str], faults: Faults, later: Collection[str] = ()
-) -> Section:
-    """Return a mapping whose names are all known; each other one, and each repeated one, is a fault.
-
-    Names that are known to come `later` are let through: what they are is the caller's to say.
-    """
+def section_of(node: yaml.Node, path: str, known: Collection[str], faults: Faults) -> Section:
+    """Return a mapping whose names are all known; each other one, and each repeated one, is a fault."""
     entries: dict[str, yaml.Node] = {}
     if not isinstance(node, yaml.MappingNode):
         names = ", ".join(known)
@@ -96,11 +91,24 @@ def section_of(
         name = key.value if isinstance(key, yaml.ScalarNode) else found_in(key)
         if name in entries:
             faults.add(key, section.path_of(name), "is there twice; remove one of them")
-        elif name not in known and name not in later:
-            faults.add(key, section.path_of(name), _unknown(name, known, later))
+        elif name not in known:
+            faults.add(key, section.path_of(name), _unknown(name, known))
         else:
             entries[name] = value
     return section
+
+
+def open_section_of(node: yaml.Node, path: str, content: str, faults: Faults) -> Section:
+    """Return a mapping whose names are the author's own; `content` is what a fault says it has."""
+    names = (
+        [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)] if is_section(node) else [content]
+    )
+    return section_of(node, path, names, faults)
+
+
+def is_section(node: yaml.Node) -> bool:
+    """Tell whether a node is a mapping."""
+    return isinstance(node, yaml.MappingNode)
 
 
 def scalar_of(node: yaml.Node) -> str | None:
@@ -121,8 +129,8 @@ def found_in(node: yaml.Node) -> str:
     return "nothing" if text is None else repr(text if len(text) <= 60 else f"{text[:57]}...")
 
 
-def _unknown(name: str, known: Collection[str], later: Collection[str]) -> str:
-    close = get_close_matches(name, [*known, *later], n=1)
+def _unknown(name: str, known: Collection[str]) -> str:
+    close = get_close_matches(name, known, n=1)
     hint = f"did you mean {close[0]}?" if close else f"expected one of {', '.join(known)}"
     return f"no such name; {hint}"
 
