@@ -70,7 +70,8 @@ def explained(condition: Condition, sight: Sight) -> Explained:
     parts = tuple(explained(part, sight) for part in parts_of(condition))
     if parts:
         name = "all" if isinstance(condition, All) else "any" if isinstance(condition, AnyOf) else "not"
-        return Explained(name, finding.holds, "", "", until, parts=parts)
+        missing = must_end(parts[0]) if name == "not" and not finding.holds else ""
+        return Explained(name, finding.holds, "", "", until, missing, parts)
     currency = sight.rulebook.currency
     return Explained(
         name_of(condition),
@@ -80,6 +81,13 @@ def explained(condition: Condition, sight: Sight) -> Explained:
         until,
         "" if finding.holds else _missing(condition, finding, currency),
     )
+
+
+def must_end(part: Explained) -> str:
+    """Return what would make a `not` hold: the end of what it refuses, and when that comes by itself."""
+    when = "" if part.until is None else f" (by time alone at {rfc3339(part.until)})"
+    what = f"the end of `{part.condition}`" if part.parts else f"{part.condition} no longer {part.threshold}"
+    return what + when
 
 
 def leaves_explained(definition: Definition, sight: Sight, *, is_in: bool) -> list[Explained]:
@@ -205,6 +213,8 @@ def _missing(leaf: Condition, finding: Finding, currency: str) -> str:
         rises = leaf.bound.comparison in (Comparison.AT_LEAST, Comparison.BETWEEN, Comparison.EQUALS)
         if unit is not Unit.SPAN and rises and found < leaf.bound.least:
             return f"{_number(leaf.bound.least - found, unit, currency)} more"
+        if unit is Unit.COUNT and leaf.bound.comparison is Comparison.MORE_THAN:
+            return f"{int(leaf.bound.least // 1) + 1 - found} more"
         if unit is not Unit.SPAN and leaf.bound.comparison is Comparison.MORE_THAN:
             return f"more than {_number(leaf.bound.least - found, unit, currency)} more"
     return f"time until {rfc3339(finding.until)}" if finding.until < NEVER else ""
