@@ -25,8 +25,8 @@ _CHANNELS = 1 << 7
 _FIRST_CHANNEL = 1 << 8
 _HELD = 1 << 9
 
-# flags, slack
-_HEAD = Struct("<Hi")
+# flags
+_HEAD = Struct("<H")
 _COUNT = Struct("<H")
 # key, buckets, first bucket
 _TALLY = Struct("<IHq")
@@ -46,9 +46,9 @@ def sealed_behaviour(part: Behaviour) -> Behaviour | Sealed[Behaviour]:
     """Return it packed, and open still; NO_BEHAVIOUR where there is nothing to keep."""
     parts: list[bytes] = [b""]
     flags = _put_counts(parts, part) | _put_more(parts, part)
-    if not flags and not part.slack:
+    if not flags:
         return NO_BEHAVIOUR
-    parts[0] = _HEAD.pack(flags, part.slack)
+    parts[0] = _HEAD.pack(flags)
     return Sealed(b"".join(parts), flags, take_behaviour, part)
 
 
@@ -112,7 +112,7 @@ def _put_more(parts: list[bytes], part: Behaviour) -> int:
 def take_behaviour(packed: bytes, flags: int) -> Behaviour:
     """Return what `sealed_behaviour` packed."""
     cursor = Cursor(packed, 0)
-    flags, slack = cursor.take(_HEAD)
+    flags = cursor.take(_HEAD)[0]
     # The arguments are read from left to right, as they were put.
     return Behaviour(
         tallies=_take_tallies(cursor) if flags & _TALLIES else {},
@@ -126,7 +126,6 @@ def take_behaviour(packed: bytes, flags: int) -> Behaviour:
         channels=_take_topics(cursor) if flags & _CHANNELS else {},
         first_channel=(cursor.take_instant(), cursor.take_text()) if flags & _FIRST_CHANNEL else None,
         held=tuple(cursor.take_text() for _ in range(cursor.take_count())) if flags & _HELD else (),
-        slack=slack,
     )
 
 

@@ -3,15 +3,7 @@
 from decimal import Decimal
 from struct import Struct
 
-from segmenter.adapters.profile_parts import (
-    NONE,
-    Cursor,
-    pack_amount,
-    pack_instant,
-    pack_optional_text,
-    pack_sized,
-    pack_text,
-)
+from segmenter.adapters.profile_parts import NONE, Cursor, pack_amount, pack_text
 from segmenter.domain.instants import Instant
 from segmenter.domain.ledger import Amended, Details, Line, Order
 
@@ -27,6 +19,16 @@ _PLACE = 1 << 8
 _WIDE = 1 << 9
 _TIMED = 1 << 10
 _DETAILS = 1 << 11
+
+# What is said beyond the worth: bits 0 to 6 are texts and amounts, then these.
+_LINES = 1 << 7
+_LINES_BY = 1 << 8
+_DISCOUNT_BY = 1 << 9
+
+# What a line says beyond its item.
+_CATEGORY = 1 << 0
+_QUANTITY = 1 << 1
+_LINE_AMOUNT = 1 << 2
 
 # flags, hash of the id, placed_at, gross
 _ORDER = Struct("<HQqI")
@@ -81,34 +83,33 @@ def _take_refunds(cursor: Cursor, flags: int, placed_at: Instant) -> tuple[tuple
 
 
 def _take_details(cursor: Cursor) -> Details:
-    channel, campaign, coupon = (cursor.take_optional_text() for _ in range(3))
-    discount, tax, shipping, cost = (_take_decimal(cursor) for _ in range(4))
+    said: int = cursor.take(_COUNT)[0]
+    texts = [cursor.take_text() if said & 1 << place else None for place in range(3)]
+    amounts = [Decimal(cursor.take_text()) if said & 1 << place else None for place in range(3, 7)]
+    lines = tuple(_take_line(cursor) for _ in range(cursor.take_count())) if said & _LINES else ()
     return Details(
-        channel=channel,
-        campaign=campaign,
-        coupon=coupon,
-        discount=discount,
-        tax=tax,
-        shipping=shipping,
-        cost=cost,
-        lines=tuple(_take_line(cursor) for _ in range(cursor.take_count())),
-        lines_by=_take_by(cursor),
-        discount_by=_take_by(cursor),
+        channel=texts[0],
+        campaign=texts[1],
+        coupon=texts[2],
+        discount=amounts[0],
+        tax=amounts[1],
+        shipping=amounts[2],
+        cost=amounts[3],
+        lines=lines,
+        lines_by=_take_by(cursor) if said & _LINES_BY else None,
+        discount_by=_take_by(cursor) if said & _DISCOUNT_BY else None,
     )
 
 
 def _take_line(cursor: Cursor) -> Line:
-    return Line(cursor.take_text(), cursor.take_optional_text(), cursor.take_amount(), _take_decimal(cursor))
+    said, item = cursor.take_byte(), cursor.take_text()
+    category = cursor.take_text() if said & _CATEGORY else None
+    quantity = cursor.take_amount() if said & _QUANTITY else 1
+    return Line(item, category, quantity, Decimal(cursor.take_text()) if said & _LINE_AMOUNT else None)
 
 
-def _take_decimal(cursor: Cursor) -> Decimal | None:
-    text = cursor.take_text()
-    return Decimal(text) if text else None
-
-
-def _take_by(cursor: Cursor) -> tuple[Instant, str] | None:
-    at = cursor.take_instant()
-    return None if at == NONE else (at, cursor.take_text())
+def _take_by(cursor: Cursor) -> tuple[Instant, str]:
+    return cursor.take_instant(), cursor.take_text()
 
 
 def pack_order(parts: list[bytes], key: int, order: Order) -> None:
@@ -172,18 +173,34 @@ def _pack_refund(is_wide: bool, key: int, amount: int, at: Instant) -> bytes:
 
 
 def _pack_details(parts: list[bytes], details: Details) -> None:
-    parts += map(pack_optional_text, (details.channel, details.campaign, details.coupon))
-    parts += map(_pack_decimal, (details.discount, details.tax, details.shipping, details.cost))
-    parts.append(_COUNT.pack(len(details.lines)))
-    for line in details.lines:
-        parts += (pack_text(line.item), pack_optional_text(line.category))
-        parts += (pack_amount(line.quantity), _pack_decimal(line.amount))
-    parts += map(_pack_by, (details.lines_by, details.discount_by))
+    """Pack what is said, behind a bit for each thing that is."""
+    head, said = len(parts), 0
+    parts.append(b"")
+    texts = (details.channel, details.campaign, details.coupon)
+    amounts = (details.discount, details.tax, details.shipping, details.cost)
+    for place, told in enumerate((*texts, *amounts)):
+        if told is not None:
+            said |= 1 << place
+            parts.append(pack_text(str(told)))
+    if details.lines:
+        said |= _LINES
+        parts.append(_COUNT.pack(len(details.lines)))
+        for line in details.lines:
+            _pack_line(parts, line)
+    for flag, by in ((_LINES_BY, details.lines_by), (_DISCOUNT_BY, details.discount_by)):
+        if by is not None:
+            said |= flag
+            parts += (_INSTANT.pack(by[0]), pack_text(by[1]))
+    parts[head] = _COUNT.pack(said)
 
 
-def _pack_decimal(amount: Decimal | None) -> bytes:
-    return pack_sized(b"" if amount is None else str(amount).encode())
-
-
-def _pack_by(by: tuple[Instant, str] | None) -> bytes:
-    return _INSTANT.pack(NONE) if by is None else _INSTANT.pack(pack_instant(by[0])) + pack_text(by[1])
+def _pack_line(parts: list[bytes], line: Line) -> None:
+    category, amount = line.category, line.amount
+    said = (category is not None) * _CATEGORY | (line.quantity != 1) * _QUANTITY | (amount is not None) * _LINE_AMOUNT
+    parts += (bytes((said,)), pack_text(line.item))
+    if category is not None:
+        parts.append(pack_text(category))
+    if line.quantity != 1:
+        parts.append(pack_amount(line.quantity))
+    if amount is not None:
+        parts.append(pack_text(str(amount)))

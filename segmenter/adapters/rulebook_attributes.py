@@ -39,9 +39,8 @@ def attribute(section: Section, scope: Scope) -> Condition | None:
     expected = "the name of an attribute, at most 128 bytes"
     name = value_in(section.entries["attribute"], section.path_of("attribute"), _name, expected, scope.faults)
     tests = [entry for entry in section.entries if entry in TESTS]
-    if not tests:
+    if not tests and not section.has_strange_names:
         scope.faults.add(section.node, section.path, f"has no test, expected one of {', '.join(TESTS)}")
-        return None
     for more in tests[1:]:
         found = f"is a second test beside {tests[0]}; put each in a condition of its own, under `all`"
         scope.faults.add(section.entries[more], section.path_of(more), found)

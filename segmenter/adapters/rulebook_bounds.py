@@ -72,13 +72,12 @@ def bound_in(
 ) -> Bound | None:
     """Return the one comparison of a section; None where there is none, more than one, or it is a fault."""
     written = [name for name in section.entries if name in comparisons]
-    if not written:
+    if not written and not section.has_strange_names:
         faults.add(section.node, section.path, f"has no comparison, expected one of {', '.join(comparisons)}")
-        return None
     for name in written[1:]:
         found = f"is a second comparison beside {written[0]}"
         faults.add(section.entries[name], section.path_of(name), f"{found}; keep one, or use `between: [a, b]`")
-    if len(written) > 1:
+    if len(written) != 1:
         return None
     name = written[0]
     node, path = section.entries[name], section.path_of(name)

@@ -10,9 +10,11 @@ from segmenter.adapters.rulebook_values import (
     name_in,
     read_entry,
     read_span,
+    span_reader,
     span_words,
+    value_in,
 )
-from segmenter.adapters.yaml_nodes import Section, found_in, scalar_of, section_of
+from segmenter.adapters.yaml_nodes import Section, found_in, section_of
 from segmenter.domain.conditions import (
     ORDER_MEASURES,
     TALLIED,
@@ -28,8 +30,8 @@ from segmenter.domain.conditions import (
     Sequence,
     Unit,
 )
-from segmenter.domain.plan import FIELDS_OF_TYPE, TRACKED_TYPES, type_of
-from segmenter.domain.windows import ALL_HISTORY, Window
+from segmenter.domain.filters import FIELDS_OF_TYPE, TRACKED_TYPES, type_of
+from segmenter.domain.windows import Window
 
 MAX_STEPS = 10
 _WINDOWED_BY_ORDERS = ORDER_MEASURES | {Measure.REFUNDS, Measure.REFUNDED}
@@ -69,16 +71,18 @@ def absent(section: Section, scope: Scope) -> Condition | None:
     names = [activity.value for activity in Activity]
     name = name_in(section.entries["absent"], section.path_of("absent"), names, "", scope.faults)
     never = read_entry(section, "include_never", False, truth_in, "true or false", scope.faults)
-    node = section.entries.get("for")
+    node, path = section.entries.get("for"), section.path_of("for")
     if node is None:
-        scope.faults.add(section.node, section.path_of("for"), "is missing, expected a duration such as `for: 60d`")
+        if not section.has_strange_names:
+            scope.faults.add(section.node, path, "is missing, expected a duration such as `for: 60d`")
         return None
-    if scalar_of(node) == "all":
-        scope.faults.add(node, section.path_of("for"), f"found 'all', expected {span_words(SHORTEST)}")
+    span = value_in(node, path, span_reader(SHORTEST), span_words(SHORTEST), scope.faults)
+    window = None if span is None else scope.window_of(span, node, path)
+    if name is None or window is None:
         return None
-    window = scope.window_in(node, section.path_of("for"))
-    if name is None or window is None or window == ALL_HISTORY:
-        return None
+    if name == Activity.DELIVERY:
+        # Of an order that is not kept any more, it is not known when it was delivered.
+        scope.check_kept(window, node, path)
     return Absent(Activity(name), window, never)
 
 
@@ -91,12 +95,11 @@ def sequence(section: Section, scope: Scope) -> Condition | None:
     """Return `sequence` with its steps and `within`."""
     node, path = section.entries["sequence"], section.path_of("sequence")
     within = read_span(section, "within", 0, SHORTEST, scope.faults)
-    if "within" not in section.entries:
-        scope.faults.add(
-            section.node, section.path_of("within"), "is missing, expected a duration such as `within: 7d`"
-        )
-    else:
+    if "within" in section.entries:
         scope.check_tallied(within, section.entries["within"], section.path_of("within"))
+    elif not section.has_strange_names:
+        missing = "is missing, expected a duration such as `within: 7d`"
+        scope.faults.add(section.node, section.path_of("within"), missing)
     if not isinstance(node, yaml.SequenceNode) or not 2 <= len(node.value) <= MAX_STEPS:
         count = f"a list of {len(node.value)}" if isinstance(node, yaml.SequenceNode) else found_in(node)
         scope.faults.add(node, path, f"found {count}, expected a list of 2 to {MAX_STEPS} steps")

@@ -10,7 +10,7 @@ from segmenter.adapters.rulebook_conditions import CONDITIONS, condition_in
 from segmenter.adapters.rulebook_rfm import NAME, NAME_WORDS
 from segmenter.adapters.rulebook_scope import Reference, Scope
 from segmenter.adapters.rulebook_values import read_choice, read_entry, read_span
-from segmenter.adapters.yaml_nodes import Section, open_section_of, section_of
+from segmenter.adapters.yaml_nodes import Section, is_section, open_section_of, section_of
 from segmenter.domain.conditions import All, Announce, Condition, Definition, State, leaves_of
 from segmenter.domain.costs import outliers
 
@@ -43,7 +43,7 @@ def _definition(name: str, node: yaml.Node, scope: Scope) -> Definition:
     section = section_of(node, path, _KEYS, faults)
     inner = replace(scope, segment=name).within(section)
     when = _condition(section, "when", inner)
-    if "when" not in section.entries and isinstance(node, yaml.MappingNode):
+    if "when" not in section.entries and is_section(node) and not section.has_strange_names:
         faults.add(node, section.path_of("when"), "is missing, expected a condition")
     leave_when = _condition(section, "leave_when", inner)
     _check_leaves(section, [when, leave_when], scope)
@@ -84,7 +84,7 @@ def _check_references(definitions: Mapping[str, Definition], scope: Scope) -> No
             hint = f"did you mean {close[0]}?" if close else f"expected one of {', '.join(definitions)}"
             scope.faults.add(reference.node, reference.path, f"found {reference.to!r}, which is no segment; {hint}")
         elif named.state is not State.LIVE and definitions[reference.by].is_evaluated:
-            found = f"{reference.to} is in state {named.state}, in which nobody is told to be in it"
+            found = f"found {reference.to!r}, whose state is {named.state}, expected a live segment"
             scope.faults.add(reference.node, reference.path, f"{found}; set it live, or take it out here")
 
 

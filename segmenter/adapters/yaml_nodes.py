@@ -55,6 +55,11 @@ class Section:
         """Return the full path of an entry."""
         return f"{self.path}.{name}" if self.path else name
 
+    @property
+    def has_strange_names(self) -> bool:
+        """Tell whether a name was a fault: what seems to be missing is most likely behind it."""
+        return isinstance(self.node, yaml.MappingNode) and len(self.node.value) > len(self.entries)
+
 
 def composed(text: bytes, file: str) -> yaml.Node:
     """Return the root of a document.

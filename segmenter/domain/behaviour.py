@@ -14,8 +14,6 @@ from segmenter.domain.plan import Tally
 Buckets = tuple[tuple[int, int], ...]
 """Bucket and count, by bucket."""
 
-ENDLESS = 2**31 - 1
-"""More events than ever come: nothing changes by events of that kind."""
 TICKETS_KEPT = 200
 ANSWERS_KEPT = 200
 STEPS_KEPT = 50
@@ -87,8 +85,6 @@ class Behaviour:
     first_channel: tuple[Instant, str] | None = None
     held: tuple[str, ...] = ()
     """Dimensions in which a move is held back, by a stay or a cooldown."""
-    slack: int = 0
-    """How many clicks or messages must come before any condition can change by them."""
 
     def copy(self) -> "Behaviour":
         """Return one whose fields can be replaced without changing this one."""
@@ -104,7 +100,6 @@ class Behaviour:
             self.channels,
             self.first_channel,
             self.held,
-            self.slack,
         )
 
 

@@ -373,6 +373,11 @@ SHADOW_PREFIX = "shadow."
 IN, OUT = "in", "out"
 
 
+def is_declared(dimension: str) -> bool:
+    """Tell whether this is a segment that somebody declared, or its shadow."""
+    return dimension.startswith((CUSTOM_PREFIX, SHADOW_PREFIX))
+
+
 def parts_of(condition: Condition) -> "tuple[Condition, ...]":
     """Return what a condition is made of: nothing for a leaf."""
     match condition:

@@ -22,7 +22,7 @@ from segmenter.domain.conditions import (
     Sequence,
     leaves_of,
 )
-from segmenter.domain.plan import type_of
+from segmenter.domain.filters import type_of
 
 CLICK, CONTACT, ORDER, SUPPORT, CUSTOMER = "click", "contact", "order", "support", "customer"
 _WORDS: Mapping[str, str] = {

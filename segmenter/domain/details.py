@@ -16,8 +16,10 @@ LINES_KEPT = 500
 
 def details_of(event: OrderPlaced, before: Details | None = None) -> Details | None:
     """Return what a placed order says, amended by updates that came `before` it; None where it says nothing."""
+    if before is None and not _says_more(event):
+        return None
     amended = before or NO_DETAILS
-    details = Details(
+    return Details(
         channel=event.channel,
         campaign=event.campaign,
         coupon=event.coupon,
@@ -29,10 +31,9 @@ def details_of(event: OrderPlaced, before: Details | None = None) -> Details | N
         lines_by=amended.lines_by,
         discount_by=amended.discount_by,
     )
-    return None if details == NO_DETAILS else details
 
 
-def says_more(event: OrderPlaced) -> bool:
+def _says_more(event: OrderPlaced) -> bool:
     """Tell whether an order says anything but its worth."""
     return bool(
         event.items

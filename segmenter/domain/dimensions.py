@@ -3,13 +3,12 @@
 from collections.abc import Iterable
 from decimal import Decimal
 from itertools import pairwise
-from math import ceil, log2
+from math import log2
 from statistics import median_low
 
-from segmenter.domain.behaviour import ENDLESS, Rating, Warmth, leading
+from segmenter.domain.behaviour import Rating, Warmth, leading
 from segmenter.domain.conditions import Score
 from segmenter.domain.evaluation import find
-from segmenter.domain.finding import Finding
 from segmenter.domain.instants import DAY, Instant
 from segmenter.domain.rulebook import CareRule, EngagementRule, Quintiles, RfmRule, RhythmRule
 from segmenter.domain.sight import Sight
@@ -24,21 +23,20 @@ REGULAR, AT_RISK = "regular", "at_risk"
 _LEAST_SILENCE = DAY
 
 
-def dimensions_of(sight: Sight) -> tuple[Instant, int]:
-    """Put the customer into a segment of every further dimension; return expiry and slack of all."""
-    rulebook, until, slack = sight.rulebook, NEVER, ENDLESS
+def dimensions_of(sight: Sight) -> Instant:
+    """Put the customer into a segment of every further dimension; return until when all stay as they are."""
+    rulebook, until = sight.rulebook, NEVER
     if rulebook.rfm is not None:
         until = min(until, _rfm(rulebook.rfm, sight))
     if rulebook.engagement is not None:
-        found = _engagement(rulebook.engagement, sight)
-        until, slack = min(until, found.until), found.slack
+        until = min(until, _engagement(rulebook.engagement, sight))
     if rulebook.interest is not None:
         _lead(sight)
     if rulebook.care is not None:
         until = min(until, _care(rulebook.care, sight))
     if rulebook.rhythm is not None:
         until = min(until, _rhythm(rulebook.rhythm, sight))
-    return until, slack
+    return until
 
 
 def _rfm(rule: RfmRule, sight: Sight) -> Instant:
@@ -77,21 +75,18 @@ def _rising(number: int, bounds: tuple[int, ...] | Quintiles) -> int:
     return 1 + sum(1 for bound in bounds if number > bound)
 
 
-def _engagement(rule: EngagementRule, sight: Sight) -> Finding:
-    """Return until when a customer stays as warm as he is, and how many clicks may come till then."""
+def _engagement(rule: EngagementRule, sight: Sight) -> Instant:
+    """Return until when a customer stays as warm as he is."""
+    segment = sight.segments[ENGAGEMENT] = engagement_of(rule, sight.behaviour.warmth, sight.now)
+    floor = {HOT: rule.hot, WARM: rule.warm, COLD: None}[segment]
     warmth = sight.behaviour.warmth
-    score = 0.0 if warmth is None else warmth.faded_to(sight.now, rule.half_life)
-    hot, warm = float(rule.hot), float(rule.warm)
-    most = max([1.0, *(float(weight) for _, weight in rule.weights)])
-    if score >= hot:
-        segment, floor, slack = HOT, hot, ENDLESS
-    elif score >= warm:
-        segment, floor, slack = WARM, warm, max(1, ceil((hot - score) / most))
-    else:
-        segment, floor, slack = COLD, 0.0, max(1, ceil((warm - score) / most))
-    sight.segments[ENGAGEMENT] = segment
-    until = NEVER if floor == 0 or warmth is None else _fades_at(warmth, floor, rule)
-    return Finding(True, until, slack)
+    return NEVER if floor is None or warmth is None else _fades_at(warmth, float(floor), rule)
+
+
+def engagement_of(rule: EngagementRule, warmth: Warmth | None, now: Instant) -> str:
+    """Return how warm a customer is at an instant."""
+    score = 0.0 if warmth is None else warmth.faded_to(now, rule.half_life)
+    return HOT if score >= float(rule.hot) else WARM if score >= float(rule.warm) else COLD
 
 
 def _fades_at(warmth: Warmth, floor: float, rule: EngagementRule) -> Instant:

@@ -1,10 +1,10 @@
-"""The evaluator, one for live traffic, backfill, preview and explanation. Answers carry their expiry and slack."""
+"""The evaluator, one for live traffic, backfill, preview and explanation. Answers carry their expiry."""
 
 from collections.abc import Iterable
 from typing import assert_never
 
 from segmenter.domain.attributes import attribute_finding
-from segmenter.domain.behaviour import ENDLESS, Trail
+from segmenter.domain.behaviour import Trail
 from segmenter.domain.conditions import (
     CUSTOM_PREFIX,
     IN,
@@ -67,16 +67,14 @@ def find(condition: Condition, sight: Sight) -> Finding:  # noqa: PLR0911, PLR09
 def _absent(leaf: Absent, sight: Sight) -> Finding:
     """Return whether nothing of a kind came for so long; the actual is the time since, in microseconds."""
     last_at = _last_at(leaf.activity, sight)
-    # The next click ends an absence of clicks; where it is not there, it only puts it off.
-    slack = 1 if leaf.activity in (Activity.CLICK, Activity.CONTACT, Activity.ANY) else ENDLESS
     if last_at is None and leaf.include_never:
-        return Finding(True, slack=slack)
+        return Finding(True)
     since = sight.profile.first_seen_at if last_at is None else last_at
     if since is None:
         return Finding(False)
     over_at = leaf.window.exit_at(since)
     actual = max(0, sight.now - since)
-    return Finding(True, NEVER, slack, actual) if sight.now >= over_at else Finding(False, over_at, actual=actual)
+    return Finding(True, actual=actual) if sight.now >= over_at else Finding(False, over_at, actual=actual)
 
 
 def _last_at(activity: Activity, sight: Sight) -> Instant | None:
@@ -114,29 +112,41 @@ def membership(definition: Definition, sight: Sight) -> tuple[Finding, bool]:
         )
         stays_until = present.since + definition.stay_at_least
         if leaves.holds and sight.now < stays_until:
-            return Finding(True, min(stays_until, leaves.until), leaves.slack), True
+            return Finding(True, min(stays_until, leaves.until)), True
         return negated(leaves), False
     enters = find(definition.when, sight)
     if definition.leave_when is not None:
         enters = all_of((enters, negated(find(definition.leave_when, sight))))
     if enters.holds and present is not None and sight.now < (free_at := present.since + definition.cooldown):
-        return Finding(False, min(free_at, enters.until), enters.slack), True
+        return Finding(False, min(free_at, enters.until)), True
     return enters, False
 
 
-def segments_of(sight: Sight) -> tuple[Instant, int, tuple[str, ...]]:
-    """Put the customer into the declared segments, in their order; return expiry, slack, and where a move is held.
+def segments_of(sight: Sight) -> tuple[Instant, tuple[str, ...]]:
+    """Put the customer into the declared segments, in their order; return expiry, and where a move is held.
 
     Who was never in a segment has no entry for it; who left keeps one, so that it is known since when.
     """
-    until, slack, held = NEVER, ENDLESS, list[str]()
+    until, held = NEVER, list[str]()
     for definition in sight.rulebook.plan.definitions:
         answer, is_held = membership(definition, sight)
-        until, slack = min(until, answer.until), min(slack, answer.slack)
+        until = min(until, answer.until)
         if is_held:
             held.append(definition.dimension)
         if answer.holds:
             sight.segments[definition.dimension] = IN
         elif definition.dimension in sight.profile.present or definition.announce is Announce.ALL:
             sight.segments[definition.dimension] = OUT
-    return until, slack, tuple(held)
+    return until, tuple(held)
+
+
+def touched_until(definitions: Iterable[Definition], sight: Sight) -> Instant | None:
+    """Return until when these stay as they are; None where one of them moves, or is or was held."""
+    until, was_held = NEVER, sight.behaviour.held
+    for definition in definitions:
+        answer, is_held = membership(definition, sight)
+        dimension = definition.dimension
+        if is_held or dimension in was_held or answer.holds != (sight.segments.get(dimension) == IN):
+            return None
+        until = min(until, answer.until)
+    return until

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeAlias
 
-from segmenter.domain.behaviour import ENDLESS
 from segmenter.domain.conditions import Bound
 from segmenter.domain.instants import Instant
 from segmenter.domain.windows import NEVER
@@ -16,14 +15,10 @@ Actual: TypeAlias = int | Decimal | str | None
 
 @dataclass(slots=True)
 class Finding:
-    """The answer of a condition.
-
-    It stays as it is before `until` while fewer than `slack` clicks or messages come and nothing else happens.
-    """
+    """The answer of a condition, which stays as it is before `until` where nothing happens that touches it."""
 
     holds: bool
     until: Instant = NEVER
-    slack: int = ENDLESS
     actual: Actual = None
 
 
@@ -32,13 +27,8 @@ def all_of(findings: Iterable[Finding]) -> Finding:
     answers = list(findings)
     failing = [answer for answer in answers if not answer.holds]
     if failing:
-        surest = max(failing, key=_certainty)
-        return Finding(False, surest.until, surest.slack)
-    return Finding(
-        True,
-        min((answer.until for answer in answers), default=NEVER),
-        min((answer.slack for answer in answers), default=ENDLESS),
-    )
+        return Finding(False, max(answer.until for answer in failing))
+    return Finding(True, min((answer.until for answer in answers), default=NEVER))
 
 
 def any_of(findings: Iterable[Finding]) -> Finding:
@@ -48,28 +38,7 @@ def any_of(findings: Iterable[Finding]) -> Finding:
 
 def negated(answer: Finding) -> Finding:
     """Return the opposite, just as certain."""
-    return Finding(not answer.holds, answer.until, answer.slack)
-
-
-def _certainty(answer: Finding) -> tuple[Instant, int]:
-    return answer.until, answer.slack
-
-
-def slack_of(bound: Bound, count: int) -> int:
-    """Return how many more it takes until a rising count crosses a bound."""
-    holds = bound.holds(count)
-    edges = [_above(bound.least), _above(bound.least, strictly=True)]
-    if bound.most is not None:
-        edges.append(_above(bound.most, strictly=True))
-    return min((edge - count for edge in edges if edge > count and bound.holds(edge) != holds), default=ENDLESS)
-
-
-def _above(number: Decimal, *, strictly: bool = False) -> int:
-    """Return the first whole number at or above this one, or strictly above it."""
-    floor = int(number // 1) if number >= 0 else -int(-number // 1)
-    if floor > number:
-        floor -= 1
-    return floor if floor == number and not strictly else floor + 1
+    return Finding(not answer.holds, answer.until)
 
 
 def falling_until(bound: Bound, total: Decimal | int, exits: Iterable[tuple[Instant, Decimal | int]]) -> Instant:

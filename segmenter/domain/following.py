@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from segmenter.domain.behaviour import STEPS_KEPT, Trail
 from segmenter.domain.conditions import Sequence
 from segmenter.domain.events import Event
+from segmenter.domain.filters import admits, type_of
 from segmenter.domain.finding import Finding
 from segmenter.domain.instants import Instant, Span
-from segmenter.domain.plan import Track, admits, type_of
+from segmenter.domain.plan import Track
 from segmenter.domain.windows import NEVER
 
 

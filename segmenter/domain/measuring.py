@@ -20,7 +20,7 @@ from segmenter.domain.conditions import (
     Measured,
 )
 from segmenter.domain.details import worth
-from segmenter.domain.finding import Finding, falling_until, slack_of
+from segmenter.domain.finding import Finding, falling_until
 from segmenter.domain.instants import DAY, Instant
 from segmenter.domain.ledger import Folded, Order
 from segmenter.domain.sight import Sight
@@ -63,7 +63,7 @@ def _tallied(leaf: Measured, sight: Sight) -> Finding:
     total = sum(count for _, count in inside)
     leaving = [one for one in inside if one[0] < NEVER]
     until = falling_until(leaf.bound, total, leaving)
-    return Finding(leaf.bound.holds(total), until, slack_of(leaf.bound, total), total)
+    return Finding(leaf.bound.holds(total), until, total)
 
 
 def _of_tickets(leaf: Measured, sight: Sight) -> Finding:

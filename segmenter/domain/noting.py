@@ -1,4 +1,6 @@
-"""Noting what rules need of an event, and telling whether they have to be looked at again because of it."""
+"""Noting what rules need of an event, and telling which of them have to be asked again because of it."""
+
+from collections.abc import Collection
 
 from segmenter.domain.behaviour import (
     Rating,
@@ -12,14 +14,17 @@ from segmenter.domain.behaviour import (
     with_ticket,
     with_topic,
 )
-from segmenter.domain.dimensions import leaders_of
+from segmenter.domain.causes import Arrived
+from segmenter.domain.conditions import Activity
+from segmenter.domain.dimensions import ENGAGEMENT, engagement_of, leaders_of
 from segmenter.domain.events import Click, Contact, Event, OrderPlaced, SupportClosed, SupportOpened, SupportRated
 from segmenter.domain.following import steps_met, with_step
 from segmenter.domain.instants import Instant
 from segmenter.domain.ledger import id_hash
-from segmenter.domain.plan import Tally
+from segmenter.domain.plan import Plan, Tally
 from segmenter.domain.profile import Profile
 from segmenter.domain.rulebook import EngagementRule, InterestRule, Rulebook
+from segmenter.domain.sealed import SealedLedger
 from segmenter.domain.sight import Sight
 
 _NO_TICKET = Ticket()
@@ -48,62 +53,112 @@ def rating_noted(profile: Profile, event: SupportRated, at: Instant, event_id: s
     return True
 
 
-def noted(profile: Profile, event: Event, at: Instant, rulebook: Rulebook) -> bool:
-    """Keep what rules need of an event that is new; return whether any of them may answer otherwise now.
+def noted(
+    profile: Profile, event: Event, cause: Arrived, rulebook: Rulebook, last_seen_at: Instant | None
+) -> Collection[int] | None:
+    """Keep what rules need of an event that is new; return which definitions may answer otherwise now, None: all.
 
-    Of clicks and messages there are many: as long as fewer have come than could change an answer, none is asked.
+    Of clicks and messages there are many: one that brings no count across any bound asks nothing. `last_seen_at` is
+    when he was seen before.
     """
-    plan = rulebook.plan
-    has_trail = event.type in plan.track_types and _follow(profile, event, at, rulebook)
+    plan, at = rulebook.plan, cause.at
+    touched: set[int] = set()
+    if event.type in plan.track_types:
+        _follow(profile, event, at, rulebook, touched)
+    if plan.absences:
+        _end_absences(profile, event, at, plan, last_seen_at, touched)
     if isinstance(event, Click):
-        return (_click(profile, event, at, rulebook) or has_trail) if plan.watches_clicks else False
+        if not plan.watches_clicks:
+            return touched
+        _count(profile, (plan.click_tallies, plan), event, at, touched)
+        return None if _has_other_dimension(profile, event, at, rulebook) else touched
     if isinstance(event, Contact):
-        return (_contact(profile, event, at, rulebook) or has_trail) if plan.watches_contacts else False
-    if isinstance(event, OrderPlaced) and rulebook.interest is not None and event.channel is not None:
-        _lead_channel(profile, event.channel, at, rulebook.interest)
-    return not plan.is_plain
+        _count(profile, (plan.contact_tallies, plan), event, at, touched)
+        return touched
+    if isinstance(event, OrderPlaced):
+        if rulebook.interest is not None and event.channel is not None:
+            _note_channel(profile, event.channel, at, rulebook.interest)
+        if _is_amended(profile, event):
+            return None
+    touched.update(touch.place for touch in plan.touches.get(event.type, ()) if touch.meets(event))
+    return touched
 
 
-def _follow(profile: Profile, event: Event, at: Instant, rulebook: Rulebook) -> bool:
-    is_met = False
+def _is_amended(profile: Profile, event: OrderPlaced) -> bool:
+    """Tell whether something was known of an order before it came, which may say other than the event does."""
+    ledger = profile.ledger_part
+    if isinstance(ledger, SealedLedger):
+        return False
+    details = ledger.orders[id_hash(event.order_id)].details
+    return details is not None and details.lines_by is not None
+
+
+def _follow(profile: Profile, event: Event, at: Instant, rulebook: Rulebook, touched: set[int]) -> None:
     for track in rulebook.plan.tracks:
         if steps := steps_met(track, event):
             own = profile.own_behaviour()
             trail = with_step(own.trails.get(track.key, _NO_TRAIL), track.sequence, at, steps)
             own.trails = {**own.trails, track.key: trail}
-            is_met = True
-    return is_met
+            touched |= rulebook.plan.asking_by_track[track.key]
 
 
-def _click(profile: Profile, event: Click, at: Instant, rulebook: Rulebook) -> bool:
-    plan, own = rulebook.plan, profile.own_behaviour()
-    _count(profile, plan.click_tallies, event, at)
-    if plan.asks_for_clicks:
+def _end_absences(
+    profile: Profile, event: Event, at: Instant, plan: Plan, last_seen_at: Instant | None, touched: set[int]
+) -> None:
+    """Note when he last clicked or was written to; touched is whoever missed that, or anything, until now."""
+    behaviour = profile.behaviour
+    last_by_activity = {Activity.ANY: last_seen_at}
+    if isinstance(event, Click):
+        last_by_activity[Activity.CLICK] = behaviour.clicked_at
+    elif isinstance(event, Contact) and event.kind == "sent":
+        last_by_activity[Activity.CONTACT] = behaviour.contacted_at
+    for absence, place in plan.absences:
+        if absence.activity in last_by_activity:
+            last_at = last_by_activity[absence.activity]
+            since = profile.first_seen_at if last_at is None else last_at
+            is_never = last_at is None and absence.include_never
+            if is_never or since is None or absence.window.exit_at(since) <= profile.settled_at:
+                touched.add(place)
+    if Activity.CLICK in last_by_activity and any(one.activity is Activity.CLICK for one, _ in plan.absences):
+        own = profile.own_behaviour()
         own.clicked_at = at if own.clicked_at is None else max(own.clicked_at, at)
+    if Activity.CONTACT in last_by_activity and any(one.activity is Activity.CONTACT for one, _ in plan.absences):
+        own = profile.own_behaviour()
+        own.contacted_at = at if own.contacted_at is None else max(own.contacted_at, at)
+
+
+def _count(
+    profile: Profile, asking: tuple[tuple[Tally, ...], Plan], event: Click | Contact, at: Instant, touched: set[int]
+) -> None:
+    """Count an event; touched is whoever holds a count against a bound that this one has brought it across."""
+    tallies, plan = asking
+    matching = [tally for tally in tallies if tally.counts(event)]
+    if not matching:
+        return
+    own = profile.own_behaviour()
+    counts = dict(own.tallies)
+    for tally in matching:
+        before = counts.get(tally.key, ())
+        after = counts[tally.key] = counted(before, tally, at, profile.settled_at)
+        total = sum(count for _, count in after)
+        touched.update(
+            place for bound, place in plan.bounds_by_tally[tally.key] if bound.holds(total) != bound.holds(total - 1)
+        )
+    own.tallies = counts
+
+
+def _has_other_dimension(profile: Profile, event: Click, at: Instant, rulebook: Rulebook) -> bool:
+    """Keep what a click says of engagement and interest; tell whether it moves him there."""
+    has_moved = False
     if rulebook.engagement is not None:
         _warm_up(profile, event, at, rulebook.engagement)
-    own.slack -= 1
-    has_other_leader = rulebook.interest is not None and _note_topic(profile, event, at, rulebook)
-    return own.slack <= 0 or has_other_leader
-
-
-def _contact(profile: Profile, event: Contact, at: Instant, rulebook: Rulebook) -> bool:
-    plan, own = rulebook.plan, profile.own_behaviour()
-    _count(profile, plan.contact_tallies, event, at)
-    if plan.asks_for_contacts and event.kind == "sent":
-        own.contacted_at = at if own.contacted_at is None else max(own.contacted_at, at)
-    own.slack -= 1
-    return own.slack <= 0
-
-
-def _count(profile: Profile, tallies: tuple[Tally, ...], event: Click | Contact, at: Instant) -> None:
-    own = profile.own_behaviour()
-    matching = [tally for tally in tallies if tally.counts(event)]
-    if matching:
-        counts = dict(own.tallies)
-        for tally in matching:
-            counts[tally.key] = counted(counts.get(tally.key, ()), tally, at, profile.settled_at)
-        own.tallies = counts
+        segment = engagement_of(rulebook.engagement, profile.behaviour.warmth, profile.settled_at)
+        has_moved = segment != profile.segment_in(ENGAGEMENT)
+    if rulebook.interest is not None:
+        _note_topic(profile, event, at, rulebook.interest)
+        leaders = leaders_of(Sight(profile, at, rulebook, {}))
+        has_moved |= any(leader != profile.segment_in(dimension) for dimension, leader in leaders.items())
+    return has_moved
 
 
 def _warm_up(profile: Profile, event: Click, at: Instant, rule: EngagementRule) -> None:
@@ -112,19 +167,15 @@ def _warm_up(profile: Profile, event: Click, at: Instant, rule: EngagementRule) 
     own.warmth = Warmth(at, weight) if own.warmth is None else own.warmth.plus(at, weight, rule.half_life)
 
 
-def _note_topic(profile: Profile, event: Click, at: Instant, rulebook: Rulebook) -> bool:
-    """Keep topic and channel of a click; return whether another leads now."""
-    rule, own = rulebook.interest, profile.own_behaviour()
-    assert rule is not None  # noqa: S101 - asked before
+def _note_topic(profile: Profile, event: Click, at: Instant, rule: InterestRule) -> None:
     if event.category is not None:
+        own = profile.own_behaviour()
         own.topics = with_topic(own.topics, event.category, at, 1.0, rule.half_life)
     if event.channel is not None:
-        _lead_channel(profile, event.channel, at, rule)
-    leaders = leaders_of(Sight(profile, at, rulebook, {}))
-    return any(leader != profile.segment_in(dimension) for dimension, leader in leaders.items())
+        _note_channel(profile, event.channel, at, rule)
 
 
-def _lead_channel(profile: Profile, channel: str, at: Instant, rule: InterestRule) -> None:
+def _note_channel(profile: Profile, channel: str, at: Instant, rule: InterestRule) -> None:
     own = profile.own_behaviour()
     own.channels = with_topic(own.channels, channel, at, 1.0, rule.half_life)
     if own.first_channel is None or (at, channel) < own.first_channel:

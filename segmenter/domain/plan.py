@@ -3,7 +3,7 @@
 The reverse index of the rules: an event that no rule names leaves a profile's behaviour unopened.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from zlib import crc32
 
@@ -11,20 +11,21 @@ from segmenter.domain.conditions import (
     TALLIED,
     Absent,
     Activity,
+    Bound,
     Condition,
     Definition,
     Field,
     Filter,
-    Follow,
+    InSegment,
     Measure,
     Measured,
     Sequence,
     leaves_of,
 )
-from segmenter.domain.events import Click, Contact, Event, OrderPlaced
+from segmenter.domain.events import Click, Contact
+from segmenter.domain.filters import admits, type_of
+from segmenter.domain.touches import Touch, touches_of
 from segmenter.domain.windows import Window
-
-_SHORT_NAMES = {"order": "order.placed", "delivery": "order.delivered"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,10 @@ class Track:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a rulebook needs beyond orders and attributes."""
+    """What a rulebook needs beyond orders and attributes, and what has to be asked again after which event.
+
+    Definitions are named by their places in `definitions`.
+    """
 
     definitions: tuple[Definition, ...] = ()
     """Those in which customers move, each after those it names."""
@@ -69,33 +73,51 @@ class Plan:
     click_tallies: tuple[Tally, ...] = ()
     contact_tallies: tuple[Tally, ...] = ()
     tally_by_leaf: Mapping[Measured, Tally] = field(default_factory=dict)
+    bounds_by_tally: Mapping[int, tuple[tuple[Bound, int], ...]] = field(default_factory=dict)
+    """The bounds that a count is held against, each with the definition that asks."""
     tracks: tuple[Track, ...] = ()
     track_by_sequence: Mapping[Sequence, Track] = field(default_factory=dict)
     track_types: frozenset[str] = frozenset()
-    asks_for_clicks: bool = False
-    """Whether a rule asks how long there was no click."""
-    asks_for_contacts: bool = False
+    asking_by_track: Mapping[int, frozenset[int]] = field(default_factory=dict)
+    absences: tuple[tuple[Absent, int], ...] = ()
+    """What asks how long there was no click, no message or nothing at all, each with its definition."""
+    touches: Mapping[str, tuple[Touch, ...]] = field(default_factory=dict)
+    """By the type of an event, which definitions it may touch otherwise."""
+    followers: tuple[frozenset[int], ...] = ()
+    """By definition, all others that name it, directly or not."""
     watches_clicks: bool = False
     """Whether a click can touch any rule at all."""
     watches_contacts: bool = False
+    is_eager: bool = False
+    """Ask everything after every event: gives the same, and is there to prove it."""
 
     @property
     def is_plain(self) -> bool:
         """Tell whether there is nothing but lifecycle and value."""
         return not (self.definitions or self.has_dimensions)
 
+    def asked_of(self, touched: Iterable[int]) -> list[Definition]:
+        """Return the definitions to be asked again, with those that name them, each after those it names."""
+        all_touched = set(touched)
+        for place in tuple(all_touched):
+            all_touched |= self.followers[place]
+        return [self.definitions[place] for place in sorted(all_touched)]
+
 
 def plan_of(segments: Iterable[Definition], *, has_dimensions: bool, has_clicks: bool) -> Plan:
     """Return the plan of these definitions, and of dimensions that may be made from clicks."""
     definitions = tuple(definition for definition in segments if definition.is_evaluated)
-    leaves = [leaf for definition in definitions for leaf in _leaves(definition)]
-    tallies = {leaf: _tally(leaf) for leaf in leaves if isinstance(leaf, Measured) and leaf.measure in TALLIED}
+    asked = [(leaf, place) for place, definition in enumerate(definitions) for leaf in _leaves(definition)]
+    tallies = {leaf: _tally(leaf) for leaf, _ in asked if isinstance(leaf, Measured) and leaf.measure in TALLIED}
     kept = {tally.key: tally for tally in tallies.values()}.values()
-    sequences = {leaf: Track(_key(repr(leaf)), leaf) for leaf in leaves if isinstance(leaf, Sequence)}
-    missed = {leaf.activity for leaf in leaves if isinstance(leaf, Absent)}
+    tracks = {leaf: Track(_key(repr(leaf)), leaf) for leaf, _ in asked if isinstance(leaf, Sequence)}
     clicks = tuple(tally for tally in kept if tally.measure is Measure.CLICKS)
     contacts = tuple(tally for tally in kept if tally.measure is not Measure.CLICKS)
-    types = frozenset(type_of(step) for sequence in sequences for step in sequence.steps)
+    types = frozenset(type_of(step) for sequence in tracks for step in sequence.steps)
+    absences = tuple(
+        (leaf, place) for leaf, place in asked if isinstance(leaf, Absent) and leaf.activity in _FREQUENT
+    )
+    missed = {leaf.activity for leaf, _ in absences}
     return Plan(
         definitions=definitions,
         definition_by_dimension={definition.dimension: definition for definition in definitions},
@@ -103,19 +125,53 @@ def plan_of(segments: Iterable[Definition], *, has_dimensions: bool, has_clicks:
         click_tallies=clicks,
         contact_tallies=contacts,
         tally_by_leaf=tallies,
-        tracks=tuple(sequences.values()),
-        track_by_sequence=sequences,
+        bounds_by_tally={tally.key: _bounds(tally, tallies, asked) for tally in kept},
+        tracks=tuple(tracks.values()),
+        track_by_sequence=tracks,
         track_types=types,
-        asks_for_clicks=Activity.CLICK in missed,
-        asks_for_contacts=Activity.CONTACT in missed,
+        asking_by_track={
+            track.key: frozenset(place for leaf, place in asked if leaf == sequence)
+            for sequence, track in tracks.items()
+        },
+        absences=absences,
+        touches=touches_of(asked),
+        followers=_followers(definitions),
         watches_clicks=bool(clicks or has_clicks or "click" in types or missed & {Activity.CLICK, Activity.ANY}),
         watches_contacts=bool(contacts or "contact" in types or missed & {Activity.CONTACT, Activity.ANY}),
     )
 
 
+_FREQUENT = (Activity.CLICK, Activity.CONTACT, Activity.ANY)
+
+
+def _bounds(
+    tally: Tally, tallies: Mapping[Measured, Tally], asked: Iterable[tuple[Condition, int]]
+) -> tuple[tuple[Bound, int], ...]:
+    measured = ((leaf, place) for leaf, place in asked if isinstance(leaf, Measured) and leaf in tallies)
+    return tuple((leaf.bound, place) for leaf, place in measured if tallies[leaf].key == tally.key)
+
+
 def _leaves(definition: Definition) -> list[Condition]:
     more = [] if definition.leave_when is None else leaves_of(definition.leave_when)
     return leaves_of(definition.when) + more
+
+
+def _followers(definitions: tuple[Definition, ...]) -> tuple[frozenset[int], ...]:
+    """Return who names whom, through any number of others: whoever names comes after who is named."""
+    place_by_name = {definition.name: place for place, definition in enumerate(definitions)}
+    named_by = [
+        {
+            place_by_name[leaf.name]
+            for leaf in _leaves(definition)
+            if isinstance(leaf, InSegment) and leaf.name in place_by_name
+        }
+        for definition in definitions
+    ]
+    followers: list[set[int]] = [set() for _ in definitions]
+    for place in reversed(range(len(definitions))):
+        for named in named_by[place]:
+            followers[named] |= {place} | followers[place]
+    return tuple(frozenset(places) for places in followers)
 
 
 def _tally(leaf: Measured) -> Tally:
@@ -126,50 +182,3 @@ def _tally(leaf: Measured) -> Tally:
 
 def _key(text: str) -> int:
     return crc32(text.encode())
-
-
-def type_of(step: Follow) -> str:
-    """Return the type of the events of a step."""
-    return _SHORT_NAMES.get(step.type, step.type)
-
-
-_READERS: Mapping[Field, Callable[[Event], tuple[str | None, ...]]] = {
-    Field.CHANNEL: lambda event: (getattr(event, "channel", None),),
-    Field.CAMPAIGN: lambda event: (getattr(event, "campaign", None),),
-    Field.COUPON: lambda event: (getattr(event, "coupon", None),),
-    Field.KIND: lambda event: (getattr(event, "kind", None),),
-    Field.PRIORITY: lambda event: (getattr(event, "priority", None),),
-    Field.ITEM: lambda event: (
-        tuple(line.item for line in event.items)
-        if isinstance(event, OrderPlaced)
-        else (getattr(event, "item", None),)
-    ),
-    Field.CATEGORY: lambda event: (
-        tuple(line.category for line in event.items)
-        if isinstance(event, OrderPlaced)
-        else (getattr(event, "category", None),)
-    ),
-}
-
-FIELDS_OF_TYPE: Mapping[str, frozenset[Field]] = {
-    "order.placed": frozenset([Field.CHANNEL, Field.CAMPAIGN, Field.COUPON, Field.ITEM, Field.CATEGORY]),
-    "click": frozenset([Field.KIND, Field.ITEM, Field.CATEGORY, Field.CHANNEL, Field.CAMPAIGN]),
-    "contact": frozenset([Field.KIND, Field.CHANNEL, Field.CAMPAIGN]),
-    "support.opened": frozenset([Field.PRIORITY, Field.CHANNEL, Field.CATEGORY]),
-    "support.closed": frozenset([Field.PRIORITY, Field.CHANNEL, Field.CATEGORY]),
-}
-"""By which fields the events of a type can be told apart; none for the types that are missing here."""
-
-TRACKED_TYPES = frozenset(
-    [
-        *(_SHORT_NAMES),
-        *("order.placed", "order.paid", "order.delivered", "order.cancelled", "order.updated", "order.refunded"),
-        *("click", "contact", "support.opened", "support.closed", "support.rated", "customer.updated"),
-    ]
-)
-"""What a step of a sequence may name."""
-
-
-def admits(where: Filter, event: Event) -> bool:
-    """Tell whether an event has, for every field named, one of the values asked for."""
-    return all(any(value in values for value in _READERS[field](event)) for field, values in where.values)

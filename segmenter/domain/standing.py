@@ -1,11 +1,12 @@
 """Where a customer stands at an instant, when that can change by time alone, and why."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from segmenter.domain.behaviour import ENDLESS
 from segmenter.domain.changes import Change, Reason
+from segmenter.domain.conditions import Definition, is_declared
 from segmenter.domain.dimensions import dimensions_of
-from segmenter.domain.evaluation import segments_of
+from segmenter.domain.evaluation import segments_of, touched_until
 from segmenter.domain.instants import Instant, rfc3339, span_text
 from segmenter.domain.lifecycle import Lifecycle, inactive_at, lifecycle_at
 from segmenter.domain.money import money_text
@@ -23,8 +24,6 @@ class Answer:
 
     segments: dict[str, str]
     valid_until: Instant | None
-    slack: int = ENDLESS
-    """How many clicks or messages must come before any of them can change by these."""
     held: tuple[str, ...] = ()
     """Dimensions in which a move is held back by a stay or a cooldown."""
     scores: dict[str, int] = field(default_factory=dict)
@@ -36,11 +35,36 @@ def standing_at(now: Instant, profile: Profile, rulebook: Rulebook, boundary: Bo
     if rulebook.plan.is_plain or not answer.segments:
         return answer
     sight = Sight(profile, now, rulebook, answer.segments)
-    until, slack = dimensions_of(sight)
-    segments_until, segments_slack, held = segments_of(sight)
-    next_at = min(until, segments_until)
-    valid_until = answer.valid_until if next_at >= NEVER else earliest(answer.valid_until, next_at)
-    return Answer(answer.segments, valid_until, min(slack, segments_slack), held, sight.scores)
+    until = dimensions_of(sight)
+    segments_until, held = segments_of(sight)
+    return Answer(answer.segments, _sooner(answer.valid_until, min(until, segments_until)), held, sight.scores)
+
+
+def standing_still_until(
+    asked: Iterable[Definition], profile: Profile, now: Instant, rulebook: Rulebook, boundary: Boundary | None
+) -> Answer | None:
+    """Return until when the customer stands where he does, given which segments alone can have changed.
+
+    None where something did change. Those that are not asked have their expiry in the profile's next deadline.
+    """
+    answer = _class_at(now, profile, rulebook, boundary)
+    if not answer.segments:
+        return answer if not profile.present else None
+    sight = Sight(profile, now, rulebook, answer.segments)
+    until = dimensions_of(sight)
+    stood_in = {dimension: one.segment for dimension, one in profile.present.items() if not is_declared(dimension)}
+    if stood_in != answer.segments:
+        return None
+    sight.segments = {dimension: standing.segment for dimension, standing in profile.present.items()}
+    segments_until = touched_until(asked, sight)
+    if segments_until is None:
+        return None
+    valid_until = _sooner(answer.valid_until, min(until, segments_until))
+    return Answer(sight.segments, earliest(profile.wake_at, valid_until), (), sight.scores)
+
+
+def _sooner(moment: Instant | None, until: Instant) -> Instant | None:
+    return moment if until >= NEVER else earliest(moment, until)
 
 
 def _class_at(now: Instant, profile: Profile, rulebook: Rulebook, boundary: Boundary | None) -> Answer:

@@ -20,8 +20,10 @@ from segmenter.domain.causes import (
     Verdict,
 )
 from segmenter.domain.changes import CauseKind, CauseNote
-from segmenter.domain.details import details_of, says_more
+from segmenter.domain.details import details_of
 from segmenter.domain.events import (
+    Click,
+    Contact,
     CustomerUpdated,
     Event,
     OrderCancelled,
@@ -50,6 +52,7 @@ from segmenter.errors import InvariantError
 
 TIME = CauseNote(kind=CauseKind.TIME)
 PEERS = CauseNote(kind=CauseKind.PEERS)
+FREQUENT = frozenset([Click, Contact])
 ORDER_FACTS = frozenset([OrderPlaced, OrderPaid, OrderDelivered, OrderCancelled, OrderUpdated, OrderRefunded])
 
 
@@ -145,11 +148,17 @@ def _arrive(telling: Telling, cause: Arrived) -> None:
     if profile.is_excluded != was_excluded:
         # Nobody has kept the totals of who was excluded.
         _total(profile, telling.rulebook)
-    is_touched = is_order_fact or first is None or profile.is_excluded != was_excluded
-    if not telling.rulebook.plan.is_plain:
-        is_touched = noted(profile, event, at, telling.rulebook) or is_touched
-    if is_touched:
-        telling.evaluate(profile.settled_at, max(at, profile.settled_at), (cause, is_late))
+    now, effective_at, because = profile.settled_at, max(at, profile.settled_at), (cause, is_late)
+    is_other = profile.first_seen_at != first or profile.is_excluded != was_excluded
+    if telling.rulebook.plan.is_plain:
+        if is_order_fact or is_other:
+            telling.evaluate(now, effective_at, because)
+        return
+    touched = noted(profile, event, cause, telling.rulebook, last)
+    if is_other or touched is None:
+        telling.evaluate(now, effective_at, because)
+    elif touched or type(event) not in FREQUENT:
+        telling.evaluate_touched(touched, now, effective_at, because)
 
 
 def _record_order(telling: Telling, cause: Arrived, event: Event) -> bool:
@@ -205,8 +214,7 @@ def _add_order(profile: Profile, event: OrderPlaced, cause: Arrived, rulebook: R
     minor = minor_units(event.amount, event.currency)
     if minor.rounded or minor.units <= 0 or ledger.may_hold(key):
         return False
-    details = details_of(event) if says_more(event) else None
-    profile.ledger_part = ledger.grown(key, Order(placed_at=at, gross=minor.units, details=details))
+    profile.ledger_part = ledger.grown(key, Order(placed_at=at, gross=minor.units, details=details_of(event)))
     profile.totals = totals_with(totals, at, minor.units, profile.settled_at, rulebook.value.window)
     return True
 

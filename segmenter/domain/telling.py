@@ -5,20 +5,20 @@ then one mechanism: what is present moves on, what was announced is remembered, 
 what is said, so nothing held leaves a gap.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import TypeAlias
 
 from segmenter.domain.causes import Arrived, Transition
 from segmenter.domain.changes import CauseKind, CauseNote, Change, ChangeSet, Membership, Traits
-from segmenter.domain.conditions import CUSTOM_PREFIX, OUT, SHADOW_PREFIX, Announce, State
+from segmenter.domain.conditions import OUT, SHADOW_PREFIX, Announce, State, is_declared
 from segmenter.domain.events import OrderRefunded
 from segmenter.domain.instants import Instant
 from segmenter.domain.money import money_text
 from segmenter.domain.plan import Plan
 from segmenter.domain.profile import LIFECYCLE, VALUE, Profile, Standing
 from segmenter.domain.rulebook import Rulebook
-from segmenter.domain.standing import Answer, earliest, reasons_for, standing_at
+from segmenter.domain.standing import Answer, earliest, reasons_for, standing_at, standing_still_until
 from segmenter.domain.value import Boundary
 
 EventCause: TypeAlias = tuple[Arrived, bool]
@@ -50,7 +50,7 @@ class Telling:
         answer = standing_at(now, self.profile, self.rulebook, self.boundary)
         self.valid_until, self.scores = answer.valid_until, answer.scores
         if not self.rulebook.plan.is_plain:
-            self._note_slack(answer)
+            self._note_held(answer)
         has_moved = _move(self.profile, answer.segments, effective_at)
         self.set_deadline()
         if self.profile.is_held:
@@ -84,18 +84,30 @@ class Telling:
             moment = earliest(moment, waiting_since + self.rulebook.dedupe_horizon)
         profile.wake_at = moment
 
-    def _note_slack(self, answer: Answer) -> None:
-        """Keep how many clicks may pass unasked and which moves are held; count those that would have flapped."""
-        before = self.profile.behaviour
-        if before.slack == answer.slack and before.held == answer.held:
+    def evaluate_touched(self, touched: Collection[int], now: Instant, effective_at: Instant, cause: Because) -> None:
+        """Do what `evaluate` does, given which segments alone an event can have changed; mostly nothing moves."""
+        profile, plan = self.profile, self.rulebook.plan
+        if not (plan.is_eager or profile.unannounced or profile.is_held):
+            asked = plan.asked_of(touched)
+            answer = standing_still_until(asked, profile, now, self.rulebook, self.boundary)
+            if answer is not None:
+                self.valid_until = answer.valid_until
+                self.set_deadline()
+                return
+        self.evaluate(now, effective_at, cause)
+
+    def _note_held(self, answer: Answer) -> None:
+        """Keep which moves are held, and count those that were and now will not come: they would have flapped."""
+        before = self.profile.behaviour.held
+        if before == answer.held:
             return
-        own, present = self.profile.own_behaviour(), self.profile.segment_in
+        present = self.profile.segment_in
         self.transition.flaps += tuple(
             dimension
-            for dimension in before.held
+            for dimension in before
             if dimension not in answer.held and answer.segments.get(dimension) == present(dimension)
         )
-        own.slack, own.held = answer.slack, answer.held
+        self.profile.own_behaviour().held = answer.held
 
     def _to_announce(self) -> tuple[Change, ...]:
         """Return what differs from what was announced, without classes that are not to be announced yet."""
@@ -205,11 +217,6 @@ def _told(change: Change, plan: Plan, *, is_first_sight: bool) -> Change | None:
         return None
     before = OUT if change.before is None and not is_first_sight else change.before
     return None if before == change.after else Change(dimension=change.dimension, before=before, after=change.after)
-
-
-def is_declared(dimension: str) -> bool:
-    """Tell whether this is a segment that somebody declared, or its shadow."""
-    return dimension.startswith((CUSTOM_PREFIX, SHADOW_PREFIX))
 
 
 def membership_of(
