@@ -21,6 +21,7 @@ from segmenter.commands import (
     schemas,
     simulate,
     sources,
+    test,
     topics,
     worker,
 )
@@ -57,7 +58,7 @@ def root(
 
 
 _COMMANDS = (
-    *(demo, worker, topics, publish, simulate, customer, sources, positions),
+    *(demo, worker, topics, publish, simulate, test, customer, sources, positions),
     *(rulebook, schemas, rejected, audit, doctor),
 )
 for module in _COMMANDS:

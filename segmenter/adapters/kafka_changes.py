@@ -2,15 +2,12 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from datetime import datetime
-from json import loads
 
 from segmenter.adapters.kafka_history import KafkaHistory
 from segmenter.adapters.kafka_reach import answering, partition_counts
 from segmenter.adapters.records import STUB_HEADER
-from segmenter.adapters.records_forms import ChangeValue
-from segmenter.domain.changes import CauseKind, CauseNote, Change, Reason
-from segmenter.domain.instants import MILLISECOND, Instant, instant_of
+from segmenter.adapters.records_told import told_change
+from segmenter.domain.instants import MILLISECOND, Instant
 from segmenter.domain.past import ToldChange
 from segmenter.ports import Record
 
@@ -50,25 +47,3 @@ def _take(told: Told, record: Record, key: bytes, *, is_first: bool) -> None:
     if record.key != key or record.value is None or any(name == STUB_HEADER for name, _ in record.headers):
         return
     told.changes.append(told_change(record.value))
-
-
-def told_change(value: bytes) -> ToldChange:
-    """Return a change-set as it was told."""
-    form: ChangeValue = loads(value)
-    cause, next_at = form["cause"], form["next_change_at"]
-    return ToldChange(
-        life=form["life"],
-        sequence=form["sequence"],
-        changes=tuple(Change(**change) for change in form["changes"]),
-        cause=CauseNote(kind=CauseKind(cause["kind"]), type=cause.get("type"), event_ids=tuple(cause["event_ids"])),
-        effective_at=_instant(form["effective_at"]),
-        recorded_at=_instant(form["recorded_at"]),
-        reasons=tuple(Reason(**reason) for reason in form["reasons"]),
-        traits={name: trait for name, trait in form["traits"].items() if isinstance(trait, str | int | None)},
-        next_change_at=None if next_at is None else _instant(next_at),
-        revision=form["rulebook_revision"],
-    )
-
-
-def _instant(text: str) -> Instant:
-    return instant_of(datetime.fromisoformat(text))

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from segmenter.domain.account_rule import RuleAccount, all_parts
 from segmenter.domain.explanation import Explained
-from segmenter.domain.instants import Instant, rfc3339, span_text
+from segmenter.domain.instants import Instant, rfc3339, span_text, span_words
 from segmenter.domain.lifecycle import Lifecycle, inactive_at
 from segmenter.domain.money import money_text
 from segmenter.domain.profile import VALUE
@@ -43,7 +43,7 @@ def _silence(sight: Sight, silent_at: Instant | None, *, is_asked: bool) -> Expl
         missing = "an order, and then silence" if is_asked else "an order"
         return Explained("silence since the last order", False, "never ordered", f"{sign} {limit}", None, missing)
     is_silent = sight.now >= silent_at
-    actual = span_text(max(0, sight.now - last_at) // 1_000_000 * 1_000_000)
+    actual = span_words(max(0, sight.now - last_at))
     missing = "" if is_silent is is_asked else (f"no order until {rfc3339(silent_at)}" if is_asked else "an order")
     until = None if is_silent else silent_at
     return Explained("silence since the last order", is_silent is is_asked, actual, f"{sign} {limit}", until, missing)

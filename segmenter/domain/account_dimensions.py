@@ -22,7 +22,7 @@ from segmenter.domain.dimensions import (
     silence_of,
 )
 from segmenter.domain.explanation import Explained, explained, must_end
-from segmenter.domain.instants import SECOND, Instant, Span, rfc3339, span_text
+from segmenter.domain.instants import Instant, Span, rfc3339, span_text, span_words
 from segmenter.domain.rulebook import CareRule, EngagementRule, Quintiles, RfmRule
 from segmenter.domain.sight import Sight
 
@@ -190,7 +190,7 @@ def rhythm_rules(sight: Sight) -> tuple[RuleAccount, ...]:
     silence = Explained(
         "silence since the last order",
         is_silent,
-        span_text(max(0, sight.now - last_at) // SECOND * SECOND),
+        span_words(max(0, sight.now - last_at)),
         f">= {span_text(limit)} ({source})",
         None if is_silent else silent_at,
         "" if is_silent else f"no order until {rfc3339(silent_at)}",

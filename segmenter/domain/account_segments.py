@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 
 from segmenter.domain.account_rule import RuleAccount, all_parts
-from segmenter.domain.conditions import IN, OUT, Announce, Definition, Not, State, leaves_of
+from segmenter.domain.conditions import IN, OUT, All, Announce, Definition, Not, State, leaves_of
 from segmenter.domain.evaluation import membership
 from segmenter.domain.explanation import Explained, bucket_note, explained, name_of
-from segmenter.domain.instants import SECOND, Instant, Span, rfc3339, span_text
+from segmenter.domain.instants import Instant, Span, rfc3339, span_text, span_words
 from segmenter.domain.sight import Sight
 
 
@@ -15,7 +15,9 @@ def segment_rules(definition: Definition, sight: Sight) -> tuple[RuleAccount, ..
     standing = sight.profile.present.get(definition.dimension)
     since = None if standing is None else standing.since
     is_in = standing is not None and standing.segment == IN
-    enters = [explained(definition.when, sight)]
+    when = explained(definition.when, sight)
+    # What is asked beside `when` is told on its level.
+    enters = [*when.parts] if isinstance(definition.when, All) else [when]
     if definition.leave_when is not None:
         enters.append(explained(Not(definition.leave_when), sight))
     if definition.cooldown and not is_in and since is not None:
@@ -33,7 +35,7 @@ def segment_rules(definition: Definition, sight: Sight) -> tuple[RuleAccount, ..
 def _waited(condition: str, since: Instant, least: Span, now: Instant) -> Explained:
     over_at = since + least
     is_over = now >= over_at
-    actual = span_text((now - since) // SECOND * SECOND)
+    actual = span_words(now - since)
     missing = "" if is_over else f"time until {rfc3339(over_at)}"
     return Explained(condition, is_over, actual, f">= {span_text(least)}", None if is_over else over_at, missing)
 

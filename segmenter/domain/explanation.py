@@ -33,7 +33,7 @@ from segmenter.domain.conditions import (
 )
 from segmenter.domain.evaluation import find
 from segmenter.domain.finding import Actual, Finding
-from segmenter.domain.instants import Instant, rfc3339, span_text
+from segmenter.domain.instants import Instant, rfc3339, span_text, span_words
 from segmenter.domain.money import money_text
 from segmenter.domain.sight import Sight
 from segmenter.domain.windows import NEVER, Window
@@ -174,10 +174,12 @@ def _actual(leaf: Condition, actual: Actual, currency: str) -> str:
     if actual is None:
         return "none" if isinstance(leaf, InDimension) else "nothing"
     match leaf:
+        case Measured(measure) if UNIT_OF.get(measure) is Unit.SPAN:
+            return span_words(int(actual))
         case Measured(measure):
             return _number(actual, UNIT_OF.get(measure, Unit.COUNT), currency)
         case Absent() | HasAttribute(_, Age()):
-            return _number(actual, Unit.SPAN, currency)
+            return span_words(int(actual))
         case _:
             return str(actual)
 

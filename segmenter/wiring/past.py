@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 
 from segmenter.adapters.kafka_changes import changes_of
+from segmenter.domain.changes import Reason
 from segmenter.domain.instants import Instant, instant_of, rfc3339
 from segmenter.domain.past import Past, PastStanding, ToldChange, past_at
 from segmenter.errors import ConfigurationError
@@ -36,8 +37,8 @@ def past_json(identity: str, past: Past, dimension: str | None) -> Mapping[str, 
         "as_of": rfc3339(past.at),
         "segments": [_standing_json(standing) for standing in _shown(past, dimension)],
         "traits": None if past.last is None else dict(past.last.traits),
-        "last_change": None if past.last is None else _told_json(past.last),
-        "next_change": None if past.following is None else _told_json(past.following),
+        "last_change": None if past.last is None else told_json(past.last),
+        "next_change": None if past.following is None else told_json(past.following),
         "gap": past.gap,
     }
 
@@ -69,21 +70,30 @@ def _standing_json(standing: PastStanding) -> Mapping[str, object]:
         "segment": standing.segment,
         "since": None if by is None else rfc3339(by.effective_at),
         "cause": None if by is None else _cause_json(by),
-        "reasons": [
-            {"condition": r.condition, "actual": r.actual, "threshold": r.threshold, "boundary": r.boundary}
-            for r in standing.reasons
-        ],
+        "reasons": [_reason_json(reason) for reason in standing.reasons],
     }
 
 
-def _told_json(told: ToldChange) -> Mapping[str, object]:
+def told_json(told: ToldChange) -> Mapping[str, object]:
+    """Return a change-set as JSON, with its reasons."""
     return {
         "sequence": told.sequence,
         "effective_at": rfc3339(told.effective_at),
         "recorded_at": rfc3339(told.recorded_at),
         "cause": _cause_json(told),
         "changes": [{"dimension": c.dimension, "before": c.before, "after": c.after} for c in told.changes],
+        "reasons": [_reason_json(reason) for reason in told.reasons],
         "rulebook_revision": told.revision,
+    }
+
+
+def _reason_json(reason: Reason) -> Mapping[str, object]:
+    return {
+        "dimension": reason.dimension,
+        "condition": reason.condition,
+        "actual": reason.actual,
+        "threshold": reason.threshold,
+        "boundary": reason.boundary,
     }
 
 

@@ -85,7 +85,15 @@ def test_the_past_is_told_from_the_log_of_changes(segmenter: RunCommand, kafka: 
             "segment": "new",
             "since": "2026-01-01T00:00:00.000Z",
             "cause": {"kind": "event", "type": "order.placed", "event_ids": ["e-1"]},
-            "reasons": [{"condition": "orders", "actual": "1", "threshold": "1", "boundary": None}],
+            "reasons": [
+                {
+                    "dimension": "lifecycle",
+                    "condition": "orders",
+                    "actual": "1",
+                    "threshold": "1",
+                    "boundary": None,
+                }
+            ],
         }
     ]
     assert (past["traits"]["net_revenue"], past["gap"]) == ("10.00", None)
