@@ -35,6 +35,7 @@ app = typer.Typer(
     name="segmenter",
     no_args_is_help=True,
     add_completion=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     epilog="Example: segmenter demo",

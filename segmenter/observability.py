@@ -21,6 +21,7 @@ from prometheus_client import (
 
 from segmenter.domain.causes import RejectReason, Verdict
 from segmenter.domain.changes import CauseKind
+from segmenter.domain.dimensions import CHANNEL, INTEREST
 from segmenter.domain.events import Event
 from segmenter.ports import RefusalKind
 
@@ -28,6 +29,9 @@ Stage: TypeAlias = Literal["decode", "load", "step", "commit", "relay"]
 TakeoverOutcome: TypeAlias = Literal["done", "lost", "timed_out", "failed"]
 LaneCondition: TypeAlias = Literal["takeover", "behind", "live", "full", "paused", "stopped"]
 Oddity: TypeAlias = Literal["over_refund", "rounded_amount", "unknown_field", "missing_event_id"]
+
+OPEN_DIMENSIONS = frozenset([INTEREST, CHANNEL])
+"""Their segments are words of the shop's, too many for labels."""
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 EVENT_TYPES = tuple(get_args(kind.__annotations__["type"])[0] for kind in get_args(Event))
@@ -74,7 +78,11 @@ class Metrics:
         self, dimension: str, before: str | None, after: str | None, cause: CauseKind, count: int = 1
     ) -> None:
         """Customers moved between two segments of a dimension."""
-        self._changes.labels(dimension, before or "none", after or "none", cause).inc(count)
+        self._changes.labels(dimension, _label(dimension, before), _label(dimension, after), cause).inc(count)
+
+    def flapped(self, dimension: str) -> None:
+        """A stay or a cooldown held back a move that was then taken back."""
+        self._flaps.labels(dimension).inc()
 
     def spent(self, stage: Stage, seconds: float) -> None:
         """A batch passed a stage."""
@@ -170,7 +178,10 @@ class Metrics:
 
     def sizes(self, lane: int, customers: Mapping[tuple[str, str], int]) -> None:
         """A lane holds this many customers by (dimension, segment)."""
-        self._sizes.put(lane, customers)
+        closed: Tally[tuple[str, str]] = Tally()
+        for (dimension, segment), count in customers.items():
+            closed[dimension, _label(dimension, segment)] += count
+        self._sizes.put(lane, closed)
         for (dimension, segment), count in self._sizes.total().items():
             self._segment_customers.labels(dimension, segment).set(count)
 
@@ -268,6 +279,7 @@ class Metrics:
         self._rounds = self._counter("boundary_rounds", "Boundary rounds, by outcome.", "outcome")
         self._round_bytes = self._counter("boundary_round_bytes", "Bytes read in boundary rounds.")
         self._swept = self._counter("swept_customers", "Customers a sweep looked at.")
+        self._flaps = self._counter("flaps", "Moves held back by a stay or a cooldown, then taken back.", "dimension")
         audit = ("finished_timestamp_seconds", "customers", "differences", "not_auditable_customers")
         self._audit = tuple(self._gauge(f"audit_{name}", f"The last audit: {name}.") for name in audit)
 
@@ -298,6 +310,13 @@ class Metrics:
         return Histogram(
             f"{name}_seconds", help_text, labels, namespace="segmenter", registry=self.registry, buckets=buckets
         )
+
+
+def _label(dimension: str, segment: str | None) -> str:
+    """Return the label of a segment: topics and channels have as many as a shop has names for them."""
+    if segment is None:
+        return "none"
+    return "any" if dimension in OPEN_DIMENSIONS else segment
 
 
 class _Sizes:

@@ -32,7 +32,7 @@ async def check_kafka(bootstrap: str, group: str, plans: Sequence[TopicPlan]) ->
             state = await _group(admin, group)
         finally:
             await admin.close()
-    reached = ok("kafka", f"{len(cluster['brokers'])} brokers answer at {bootstrap}")
+    reached = ok("kafka", f"answers at {bootstrap}, brokers: {len(cluster['brokers'])}")
     return [reached, *await _topics(bootstrap, plans), state]
 
 
@@ -70,6 +70,6 @@ async def _group(admin: Vendor, group: str) -> Finding:
     if state in _NOBODY:
         return warning(subject, "no worker is in it", _START)
     if state == _STABLE:
-        return ok(subject, f"stable, {len(members)} workers")
+        return ok(subject, f"stable, workers: {len(members)}")
     fix = "look again in a minute; where it goes on, workers come and go: see their logs"
     return warning(subject, f"is being rebalanced ({state}), {len(members)} workers", fix)

@@ -160,7 +160,9 @@ async def retried(client: Client, operation: Callable[[], Awaitable[T]]) -> T:
         pause_s = min(_LONGEST_PAUSE_S, pause_s * 2)
         wait_s = pause_s * random.uniform(0.5, 1.5)
         if time.monotonic() + wait_s >= deadline:
-            raise TransientError(f"Redis did not answer within {TRY_FOR_S:.0f} s: {trouble}") from trouble
+            # A time-out has no words of its own.
+            cause = str(trouble) or "no reply came"
+            raise TransientError(f"Redis did not answer within {TRY_FOR_S:.0f} s: {cause}") from trouble
         await asyncio.sleep(wait_s)
 
 

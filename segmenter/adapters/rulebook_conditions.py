@@ -45,9 +45,14 @@ _GROUPS = ("all", "any", "not")
 def condition_in(node: yaml.Node, path: str, scope: Scope, language: Language, depth: int = 1) -> Condition | None:
     """Return the condition of a node; None where there is a fault in it. What can never move is a warning."""
     condition = _read(node, path, scope, language, depth)
-    if condition is not None and (oddity := oddity_of(condition)) is not None:
-        scope.warnings.add(node, path, oddity)
+    if condition is not None:
+        _warn(condition, node, path, scope)
     return condition
+
+
+def _warn(condition: Condition, node: yaml.Node, path: str, scope: Scope) -> None:
+    if (oddity := oddity_of(condition)) is not None:
+        scope.warnings.add(node, path, oddity)
 
 
 def _read(node: yaml.Node, path: str, scope: Scope, language: Language, depth: int) -> Condition | None:
@@ -115,7 +120,11 @@ def _in(section: Section, scope: Scope) -> Condition | None:
     read = tuple(condition for condition in found if condition is not None)
     if len(read) < len(found) or not read:
         return None
-    return read[0] if len(read) == 1 else All(read)
+    if len(read) == 1:
+        return read[0]
+    for condition, (name, value) in zip(read, inner.entries.items(), strict=True):
+        _warn(condition, value, inner.path_of(name), scope)
+    return All(read)
 
 
 def _dimension(name: str, node: yaml.Node, path: str, scope: Scope) -> Condition | None:

@@ -23,7 +23,7 @@ FORM = "1"
 _DIMENSIONS = ("rfm", "engagement", "interest", "care", "rhythm")
 _SECTIONS = ("rulebook", "currency", "rates", "calendar", "lifecycle", "value", *_DIMENSIONS, "segments")
 _LIFECYCLE = ("inactive_after", "counts_from")
-_VALUE = ("window", "a", "b", "band", "dwell", "min_ranked")
+_VALUE = ("window", "a", "b", "band", "dwell", "min_ranked", "measure")
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +164,13 @@ def _value(root: Section, dedupe_horizon: Span | None, faults: Faults) -> ValueR
         band=_band(section, rule.band, faults),
         dwell=read_span(section, "dwell", rule.dwell, 0, faults),
         min_ranked=read_whole(section, "min_ranked", rule.min_ranked, 1, faults),
+        measure=read_choice(section, "measure", rule.measure, faults),
     )
     _check_shares(section, read, faults)
+    if read.measure is not rule.measure and read.window is None and dedupe_horizon is not None:
+        # Of orders behind the horizon only net revenue is kept.
+        found = f"found {read.measure} with a window of all history; give a `window`, or rank by {rule.measure}"
+        faults.add(section.entries["measure"], section.path_of("measure"), found)
     return read
 
 

@@ -13,6 +13,7 @@ from segmenter.adapters.rulebook_values import read_choice, read_entry, read_spa
 from segmenter.adapters.yaml_nodes import Section, is_section, open_section_of, section_of
 from segmenter.domain.conditions import All, Announce, Condition, Definition, State, leaves_of
 from segmenter.domain.costs import outliers
+from segmenter.domain.truths import shuts_out
 
 _KEYS = ("title", "state", "when", "leave_when", "stay_at_least", "cooldown", "announce", "calendar")
 MAX_SEGMENTS = 200
@@ -47,6 +48,9 @@ def _definition(name: str, node: yaml.Node, scope: Scope) -> Definition:
         faults.add(node, section.path_of("when"), "is missing, expected a condition")
     leave_when = _condition(section, "leave_when", inner)
     _check_leaves(section, [when, leave_when], scope)
+    if when is not None and leave_when is not None and shuts_out(when, leave_when):
+        place, found = section.entries["leave_when"], "holds wherever `when` does, so that nobody comes in"
+        scope.warnings.add(place, section.path_of("leave_when"), found)
     return Definition(
         name=name,
         when=when or _UNREAD,

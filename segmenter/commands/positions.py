@@ -62,9 +62,10 @@ def set_one(
     Only where no live worker has it in hand: one that has stopped for this position need not be ended, and goes on
     by itself within 5 s. Ends with 2 where a live worker has it, and with 3 when Redis or Kafka does not answer.
     """
-    from segmenter.wiring.positions import set_position
+    from segmenter.wiring.positions import refuse_unknown, set_position
 
     settings = settings_from(config)
+    refuse_unknown(settings, source, to)
     _ask(f"Read {source} from {to}? What lies between is skipped, or read again.", yes=yes)
     moved = set_position(settings, source, to)
     if json:

@@ -26,25 +26,31 @@ def check(
     config: ConfigFile = None,
     json: AsJson = False,
 ) -> None:
-    """Tell every fault of a rulebook with its line, or show the rules it sets.
+    """Tell every fault of a rulebook with its line, or show the rules it sets and what is most likely not meant so.
 
-    Ends with 1 when there are faults.
+    Ends with 1 when there are faults; warnings are no faults.
     """
-    from segmenter.wiring.rules import rulebook_in, written_rules
+    from segmenter.wiring.rules import rulebook_in
+    from segmenter.wiring.written_rules import written_rules
 
     settings = settings_from(config)
     faults: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     rules: Mapping[str, str] = {}
     try:
-        rules = written_rules(rulebook_in(file, settings))
+        checked = rulebook_in(file, settings)
+        rules, warnings = written_rules(checked.rulebook), checked.warnings
     except ConfigurationError as error:
         faults = error.faults
     if json:
-        say_json({"file": str(file), "faults": list(faults), "rules": dict(rules)})
+        say_json({"file": str(file), "faults": list(faults), "warnings": list(warnings), "rules": dict(rules)})
     elif faults:
         for fault in faults:
             say(fault)
     else:
         say_table(("rule", "value"), list(rules.items()))
+        say("ok")
+        for warning in warnings:
+            say(f"warning: {warning}")
     if faults:
         raise typer.Exit(ExitCode.FAULTS)

@@ -73,7 +73,7 @@ def _show(result: "SimulationResult", json: bool) -> None:
     if result.sizes:
         _show_sizes(result)
     for reason, count in sorted(result.rejected.items()):
-        say(f"{count} rejected: {reason}")
+        say(f"{count} rejected: {reason}; first {result.first_rejected[reason]}")
 
 
 def _show_sizes(result: "SimulationResult") -> None:

@@ -15,7 +15,7 @@ app = typer.Typer(
 
 def register(parent: typer.Typer) -> None:
     """Add the command to its parent."""
-    parent.add_typer(app, name="sources")
+    parent.add_typer(app, name="sources", short_help="Show or resume input topics that fell silent.")
 
 
 @app.command("list", short_help="Show when each topic spoke last.", epilog="Example: segmenter sources list --json")

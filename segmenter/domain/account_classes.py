@@ -91,8 +91,9 @@ def _below(enough: Explained, segment: str) -> Explained:
 
 
 def _asked(sight: Sight) -> str:
-    window = sight.rulebook.value.window
-    return "net revenue" if window is None else f"net revenue within {span_text(window)}"
+    rule = sight.rulebook.value
+    measure = rule.measure.replace("_", " ")
+    return measure if rule.window is None else f"{measure} within {span_text(rule.window)}"
 
 
 def _revenue(sight: Sight) -> str:

@@ -98,9 +98,9 @@ def _needs_of(leaf: Condition) -> Iterator[tuple[Need, int]]:
         case Absent(activity):
             yield from (((kind, activity), 1) for kind in _OF_ACTIVITY[activity])
         case Sequence(steps):
-            for step in steps:
+            for place, step in enumerate(steps):
                 # The step itself, and the way to it through the steps before.
-                yield ((_kind_of_type(type_of(step)), (leaf, step)), len(steps) + _values(step.where))
+                yield ((_kind_of_type(type_of(step)), (leaf, place)), len(steps) + _values(step.where))
         case HasAttribute(name):
             yield (CUSTOMER, name), 1
         case InDimension(dimension):

@@ -24,6 +24,7 @@ from segmenter.domain.ledger import (
     LooseRefund,
     Order,
     id_hash,
+    refund_mark,
 )
 from segmenter.domain.money import converted, exponent_of
 from segmenter.domain.rulebook import Rulebook
@@ -89,8 +90,7 @@ def _too_old(ledger: Ledger, fact: OrderFact, cause: Arrived, rulebook: Rulebook
     if rulebook.dedupe_horizon is None:
         return None
     horizon_at = cause.watermark - rulebook.dedupe_horizon
-    identifier = fact.refund_id if isinstance(fact, OrderRefunded) and fact.order_id is None else fact.order_id
-    is_folded = bool(ledger.folded.ids) and ledger.folded.knows(id_hash(identifier or ""))
+    is_folded = bool(ledger.folded.ids) and ledger.folded.knows(_mark_of(fact))
     if cause.at >= horizon_at and not is_folded:
         return None
     kept = span_text(rulebook.dedupe_horizon)
@@ -99,6 +99,12 @@ def _too_old(ledger: Ledger, fact: OrderFact, cause: Arrived, rulebook: Rulebook
         RejectReason.ORDER_TOO_OLD,
         f"{fact.type} is about {found}; orders are kept for {kept}, back to {rfc3339(max(0, horizon_at))}",
     )
+
+
+def _mark_of(fact: OrderFact) -> int:
+    if isinstance(fact, OrderRefunded) and fact.order_id is None:
+        return refund_mark(id_hash(fact.refund_id))
+    return id_hash(_order_id(fact))
 
 
 def _loose_refund(ledger: Ledger, fact: OrderRefunded, at: Instant, rulebook: Rulebook) -> Outcome:

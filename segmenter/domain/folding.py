@@ -2,7 +2,7 @@
 
 from segmenter.domain.details import pieces_of, worth
 from segmenter.domain.instants import Instant
-from segmenter.domain.ledger import FOLDED_IDS_KEPT, NEVER, Folded, Ledger, LooseRefund, Order, counting
+from segmenter.domain.ledger import FOLDED_IDS_KEPT, NEVER, Folded, Ledger, LooseRefund, Order, counting, refund_mark
 from segmenter.domain.rulebook import Rulebook
 
 
@@ -42,7 +42,8 @@ def _folded(before: Folded, orders: dict[int, Order], refunds: dict[int, LooseRe
     sold = [o.gross for o in orders.values() if o.cancelled_at is None and o.fact_at(counts_from) is not None]
     sent_back = [amount for o in orders.values() for _, amount, _ in o.refunds] + [r.amount for r in refunds.values()]
     discounts = [worth(order, order.details.discount, rulebook) for order in counted if order.details is not None]
-    oldest_first = sorted((_age_at(o), k) for k, o in orders.items()) + sorted((r.at, k) for k, r in refunds.items())
+    oldest_first = sorted((_age_at(o), k) for k, o in orders.items())
+    oldest_first += sorted((r.at, refund_mark(k)) for k, r in refunds.items())
     return Folded(
         orders=before.orders + len(counts),
         net=before.net + sum(net for _, net in counts) - sum(r.amount for r in refunds.values()),

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from segmenter.domain.instants import Instant, Span
+from segmenter.domain.instants import Instant
 from segmenter.domain.rulebook import CountsFrom
 
 # A folded order is remembered by 4 bytes, so that a later fact about it is told from one whose order is still
@@ -24,6 +24,11 @@ NEVER: Instant = 2**62
 def id_hash(identifier: str) -> int:
     """Return 64 bits that stand for an order or refund id."""
     return int.from_bytes(hashlib.blake2b(identifier.encode(), digest_size=8).digest(), "big")
+
+
+def refund_mark(key: int) -> int:
+    """Return the hash of a loose refund's id as `Folded` knows it: shops number refunds and orders alike."""
+    return key << 32 & 0xFFFF_FFFF_0000_0000
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,10 +157,10 @@ class Folded:
     discounted: int = 0
     deliveries: int = 0
     ids: tuple[int, ...] = ()
-    """32-bit prefixes of the newest folded order and refund ids."""
+    """32 bits of the hash of the newest folded ids: the upper ones of an order, the lower ones of a refund."""
 
     def knows(self, key: int) -> bool:
-        """Tell whether the order or refund with this hash is behind the horizon."""
+        """Tell whether the order with this hash, or the refund with this `refund_mark`, is behind the horizon."""
         return key >> 32 in self.ids
 
 
@@ -204,48 +209,6 @@ class Totals:
     """The oldest fact that waits for its order."""
 
 
-def totals_of(ledger: Ledger, now: Instant, counts_from: CountsFrom, window: Span | None) -> Totals:
-    """Return the totals at `now`: an order is in the window while now < its time + window (None: for ever)."""
-    folded, orders = ledger.folded, ledger.orders.values()
-    counted = counting(orders, counts_from)
-    loose = [(refund.at, -refund.amount) for refund in ledger.loose_refunds.values()]
-    amounts = [*counted, *loose]
-    times = [at for at, _ in counted]
-    window_net, leaves_at = _in_window(amounts, now, window)
-    waiting = [order.waiting_since for order in orders if order.placed_at is None]
-    return Totals(
-        orders=folded.orders + len(counted),
-        first_order_at=min(_known(folded.first_at, times), default=None),
-        last_order_at=max(_known(folded.last_at, times), default=None),
-        net=folded.net + sum([net for _, net in amounts]),
-        window_net=window_net + (folded.net if window is None else 0),
-        leaves_at=leaves_at,
-        over_refund=folded.over_refund + sum([order.over_refund for order in orders if order.refunds]),
-        waiting_since=min([since for since in waiting if since is not None], default=None),
-    )
-
-
-def totals_with(totals: Totals, at: Instant, net: int, now: Instant, window: Span | None) -> Totals:
-    """Return the totals at `now` with one order more that counts, given those without it, which must still hold."""
-    window_net, leaves_at = totals.window_net, totals.leaves_at
-    if window is None:
-        window_net += net
-    elif at > now - window:
-        window_net += net
-        leaves_at = at + window if leaves_at is None else min(leaves_at, at + window)
-    first, last = totals.first_order_at, totals.last_order_at
-    return Totals(
-        orders=totals.orders + 1,
-        first_order_at=at if first is None else min(first, at),
-        last_order_at=at if last is None else max(last, at),
-        net=totals.net + net,
-        window_net=window_net,
-        leaves_at=leaves_at,
-        over_refund=totals.over_refund,
-        waiting_since=totals.waiting_since,
-    )
-
-
 def counting(orders: Iterable[Order], counts_from: CountsFrom) -> list[tuple[Instant, int]]:
     """Return time and net of every order that counts: paid for and delivered if need be, and worth something."""
     if counts_from is CountsFrom.PLACED:  # nearly always, and a third faster than asking for each
@@ -253,16 +216,3 @@ def counting(orders: Iterable[Order], counts_from: CountsFrom) -> list[tuple[Ins
     return [
         (at, net) for order in orders if (net := order.net) > 0 and (at := order.fact_at(counts_from)) is not None
     ]
-
-
-def _known(at: Instant | None, times: list[Instant]) -> list[Instant]:
-    return times if at is None else [at, *times]
-
-
-def _in_window(amounts: list[tuple[Instant, int]], now: Instant, window: Span | None) -> tuple[int, Instant | None]:
-    """Return what lies in the window at `now`, and when the next amount leaves it."""
-    if window is None:
-        return sum([net for _, net in amounts]), None
-    start = now - window
-    inside = [amount for amount in amounts if amount[0] > start]
-    return sum([net for _, net in inside]), min(inside)[0] + window if inside else None

@@ -27,6 +27,14 @@ class LifecycleRule:
     counts_from: CountsFrom = CountsFrom.PLACED
 
 
+class RankedBy(StrEnum):
+    """What of an order counts for its customer's class: all of it, without its tax, or without tax and cost."""
+
+    NET_REVENUE = "net_revenue"
+    NET_OF_TAX = "net_of_tax"
+    MARGIN = "margin"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValueRule:
     """How revenue is classed: cumulative shares `a` and `b` of a trailing window.
@@ -41,6 +49,7 @@ class ValueRule:
     band: Decimal = Decimal("0.02")
     dwell: Span = 7 * DAY
     min_ranked: int = 50
+    measure: RankedBy = RankedBy.NET_REVENUE
 
 
 class Quintiles(StrEnum):

@@ -40,13 +40,14 @@ from segmenter.domain.events import (
 from segmenter.domain.facts import Known, recorded
 from segmenter.domain.folding import folded_before
 from segmenter.domain.instants import Instant, Span, instant_of
-from segmenter.domain.ledger import Ledger, Order, id_hash, totals_of, totals_with
+from segmenter.domain.ledger import Ledger, Order, id_hash
 from segmenter.domain.money import minor_units
 from segmenter.domain.noting import noted, rating_noted, ticket_noted
 from segmenter.domain.profile import ATTRIBUTES_KEPT, RECENT_IDS_KEPT, Attribute, Profile
-from segmenter.domain.rulebook import CountsFrom, Rulebook
+from segmenter.domain.rulebook import CountsFrom, RankedBy, Rulebook
 from segmenter.domain.sealed import SealedLedger
 from segmenter.domain.telling import Telling
+from segmenter.domain.totals import totals_of, totals_with
 from segmenter.domain.value import Boundary
 from segmenter.errors import InvariantError
 
@@ -73,7 +74,9 @@ def step(profile: Profile, cause: Cause, rulebook: Rulebook, boundary: Boundary 
             _settle(telling, at)
         case PeersMoved(at=at, is_first=is_first):
             _settle(telling, at)
-            telling.evaluate(telling.profile.settled_at, at, PEERS, is_history=is_first)
+            # An event may have brought him further than the lane: what peers do to him then comes after it.
+            now = telling.profile.settled_at
+            telling.evaluate(now, now, PEERS, is_history=is_first)
         case Released(at=at):
             _settle(telling, at)
             telling.release(telling.profile.settled_at)
@@ -120,9 +123,7 @@ def _expire_waiting(telling: Telling, now: Instant) -> None:
 
 
 def _total(profile: Profile, rulebook: Rulebook) -> None:
-    profile.totals = totals_of(
-        profile.ledger, profile.settled_at, rulebook.lifecycle.counts_from, rulebook.value.window
-    )
+    profile.totals = totals_of(profile.ledger, profile.settled_at, rulebook)
 
 
 def _arrive(telling: Telling, cause: Arrived) -> None:
@@ -202,7 +203,10 @@ def _add_order(profile: Profile, event: OrderPlaced, cause: Arrived, rulebook: R
     ledger, at, totals = profile.ledger_part, cause.at, profile.totals
     if not isinstance(ledger, SealedLedger) or not ledger.is_plain:
         return False
-    if rulebook.lifecycle.counts_from is not CountsFrom.PLACED or event.currency != rulebook.currency:
+    is_by_worth = rulebook.value.measure is RankedBy.NET_REVENUE
+    if not (
+        is_by_worth and rulebook.lifecycle.counts_from is CountsFrom.PLACED and event.currency == rulebook.currency
+    ):
         return False
     if totals.leaves_at is not None and (profile.wake_at is None or profile.wake_at > totals.leaves_at):
         return False

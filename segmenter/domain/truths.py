@@ -77,6 +77,22 @@ def oddity_of(condition: Condition) -> str | None:
             return None
 
 
+def shuts_out(when: Condition, leave_when: Condition) -> bool:
+    """Tell whether `leave_when` holds wherever `when` does: nobody comes in then."""
+    return any(_implies(part, leave_when) for part in _flat(All((when,)), All))
+
+
+def _implies(part: Condition, other: Condition) -> bool:
+    if part == other:
+        return True
+    if isinstance(part, InDimension) and isinstance(other, InDimension):
+        return part.dimension == other.dimension and set(part.segments) <= set(other.segments)
+    inner, outer = _bounded(part), _bounded(other)
+    if inner is None or outer is None or _subject(part) != _subject(other):
+        return False
+    return outer[1][0] <= inner[1][0] and inner[1][1] <= outer[1][1]
+
+
 def _of_measure(leaf: Measured) -> str | None:
     measure, bound, unit = leaf.measure, leaf.bound, UNIT_OF.get(leaf.measure, Unit.COUNT)
     low, high = _RANGES.get(measure, _FROM_0)
@@ -161,17 +177,23 @@ def _by_subject(parts: Iterable[Condition]) -> Iterable[tuple[str, list[Interval
     """Return the bounds that parts set to one and the same number, with its name."""
     found: dict[object, tuple[str, list[Interval]]] = {}
     for part in parts:
-        match part:
-            case Measured(measure, bound):
-                name = measure.value
-            case Scored(score, bound):
-                name = score.value
-            case HasAttribute(name, Number(bound) | Age(bound)):
-                pass
-            case _:
-                continue
-        found.setdefault(_subject(part), (name, []))[1].append(_interval(bound, _is_whole(part)))
+        if (bounded := _bounded(part)) is not None:
+            name, interval = bounded
+            found.setdefault(_subject(part), (name, []))[1].append(interval)
     return found.values()
+
+
+def _bounded(part: Condition) -> tuple[str, Interval] | None:
+    """Return the name of the number that a leaf holds against a bound, and what is within; None for other parts."""
+    match part:
+        case Measured(measure, bound):
+            return measure.value, _interval(bound, _is_whole(part))
+        case Scored(score, bound):
+            return score.value, _interval(bound, is_whole=True)
+        case HasAttribute(name, Number(bound) | Age(bound)):
+            return name, _interval(bound, is_whole=False)
+        case _:
+            return None
 
 
 def _subject(part: Condition) -> object:
@@ -186,10 +208,8 @@ def _subject(part: Condition) -> object:
             return part
 
 
-def _is_whole(part: Condition) -> bool:
-    if isinstance(part, Measured):
-        return UNIT_OF.get(part.measure, Unit.COUNT) is Unit.COUNT
-    return isinstance(part, Scored)
+def _is_whole(leaf: Measured) -> bool:
+    return UNIT_OF.get(leaf.measure, Unit.COUNT) is Unit.COUNT
 
 
 def _choices(parts: Iterable[Condition]) -> dict[str, list[frozenset[object]]]:

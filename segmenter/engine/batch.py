@@ -1,12 +1,13 @@
 """One commit in the making: profiles that were touched, what they said, and what that does to the lane's counts."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from segmenter.domain.causes import Cause, Rejection, RejectReason, Transition
 from segmenter.domain.changes import ChangeSet, Membership
+from segmenter.domain.conditions import OUT, is_declared
 from segmenter.domain.instants import BEGINNING, Instant
-from segmenter.domain.profile import Profile
+from segmenter.domain.profile import Profile, Standing
 from segmenter.domain.rulebook import Rulebook
 from segmenter.domain.step import step
 from segmenter.domain.value import Boundary
@@ -67,6 +68,8 @@ class Batch:
             self._recorder.odd("rounded_amount", transition.rounded)
         if transition.over_refunded:
             self._recorder.odd("over_refund")
+        for dimension in transition.flaps:
+            self._recorder.flapped(dimension)
         return transition
 
     def _tell(self, said: ChangeSet, caused_at: Instant) -> None:
@@ -117,8 +120,8 @@ class Batch:
             old = {} if before is None else before.present
             new = {} if profile is None else profile.present
             if old is not new:
-                difference.subtract((dimension, standing.segment) for dimension, standing in old.items())
-                difference.update((dimension, standing.segment) for dimension, standing in new.items())
+                difference.subtract(_places(old))
+                difference.update(_places(new))
         return {segment: count for segment, count in difference.items() if count}
 
     def finish(self) -> tuple[list[OutboxPage], dict[Output, int]]:
@@ -134,6 +137,13 @@ class Batch:
                     Output.MEMBERSHIPS, self._encoder.membership_record(said), self.recorded_at, caused_at
                 )
         return self._outbox.pages(), self._outbox.next_seq
+
+
+def _places(present: Mapping[str, Standing]) -> Iterator[tuple[str, str]]:
+    """Yield the segments somebody is in; outside a declared one is everybody else."""
+    for dimension, standing in present.items():
+        if standing.segment != OUT or not is_declared(dimension):
+            yield dimension, standing.segment
 
 
 def _write(customer: str, before: Profile | None, profile: Profile | None) -> ProfileWrite:

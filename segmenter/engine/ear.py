@@ -80,7 +80,8 @@ class Ear(OpenEar):
         for topic, known in (self._known or {}).items():
             limit = self._limit_of(topic)
             if limit is not None and limit < now:
-                yield f"topic {topic} is silent since {rfc3339(known.last_at)}: time stands still at {rfc3339(limit)}"
+                since, fix = rfc3339(known.last_at), f"`segmenter sources resume {topic}` where the silence is true"
+                yield f"topic {topic} is silent since {since}: time stands still at {rfc3339(limit)}; {fix}"
 
     async def refresh(self, now: Instant) -> None:
         """Tell the store what was heard, and learn what others heard. Raises TransientError."""

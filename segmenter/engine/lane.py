@@ -139,9 +139,7 @@ class Lane:
         at = max(before.watermark, watermark)
         delay = now - at - terms.greatest_lateness
         is_live = delay <= terms.behind_after if before.is_live else delay <= terms.live_within
-        announce_from = before.announce_from
-        if announce_from is None:
-            announce_from = terms.announce_from if terms.announce_from is not None else (now if is_live else None)
+        announce_from = now if before.announce_from is None and is_live else before.announce_from
         self._services.recorder.watermark(self.state.lane, (now - at) / SECOND)
         return replace(before, watermark=at, is_live=is_live, announce_from=announce_from)
 
@@ -192,7 +190,10 @@ class Lane:
         """Return a batch that holds every profile this commit can touch, from one round trip."""
         outbox = Outbox(self.state.next_seq, self.state.next_page)
         batch = Batch(self._terms, notes.boundary, outbox, self._services.encoder, self._services.recorder)
-        batch.announce_from, batch.recorded_at = notes.announce_from, now
+        # What an operator sets counts, also where the first start had caught up before he set it.
+        is_set = self._terms.announce_from is not None
+        batch.announce_from = self._terms.announce_from if is_set else notes.announce_from
+        batch.recorded_at = now
         batch.upto = {**self.state.positions, **reading.positions, WATERMARK: notes.watermark}
         customers = batch.missing([*(decoded.customer for decoded, _ in reading.arrivals), *work.customers()])
         kept, unknown = self._kept.among(customers)

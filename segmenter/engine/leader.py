@@ -41,32 +41,38 @@ class Leader:
         self._lanes = range(lanes)
         self._rule = rule
         self._recorder = recorder
-        self._seen: tuple[int, ...] | None = None
+        # The rank versions of the last round, and the number of the boundary it left in force.
+        self._seen: tuple[tuple[int, ...], int] | None = None
         self._moved_bytes = 0
         self.last_round_bytes = 0
         """What the last round read of all lanes together, about."""
 
     async def round(self, live_from: Instant = BEGINNING) -> Boundary | None:
-        """Publish a new boundary if any ranking has moved since the last round; return it.
+        """Publish a new boundary if any ranking has moved since the last round, or what it left was lost; return it.
 
         Boundaries are frozen while any lane is behind: by its own word, or because its stored watermark is older than
         `live_from`, as that of a lane which was live when its worker was stopped.
         """
         summaries = await self._board.summaries()
         versions = tuple(summary.rank_version for summary in summaries)
-        if not _all_live(summaries, len(self._lanes), live_from) or versions == self._seen:
+        if not _all_live(summaries, len(self._lanes), live_from):
             return None
         before = await self._board.boundary()
+        # A store that fails over may lose the boundary alone: no ranking moves then, and lanes adopt an older one.
+        number = 0 if before is None else before.number
+        if self._seen == (versions, number):
+            return None
         found = await self._compute(before, versions)
-        self._seen = versions
         if found is None or (before is not None and found.content == before.content):
+            self._seen = versions, number
             self._report(found, is_published=False)
             return None
         is_published = await self._board.publish(self._token, found)
         self._report(found, is_published=is_published)
         if not is_published:
-            self._seen = None
-        return found if is_published else None
+            return None
+        self._seen = versions, found.number
+        return found
 
     def _report(self, found: Boundary | None, *, is_published: bool) -> None:
         ranked = 0 if found is None else found.ranked

@@ -40,6 +40,8 @@ class Simulation:
         self._board = board
         self._publish = publish
         self._now: Instant = 0
+        # A lane stores its time once a second; between, what a boundary moves moves at the time that has come.
+        self._reached: Instant = 0
         self._ranks_at_round = 0
 
     async def run(self, steps: Iterable[Step], until: Callable[[], Instant]) -> None:
@@ -92,7 +94,7 @@ class Simulation:
 
     async def _advance(self, to: Instant) -> None:
         """Let the lane work until nothing is left to do by `to`."""
-        self._now = max(self._now, to)
+        self._now, self._reached = max(self._now, to), max(self._reached, to)
         await self._lane.advance(Reading(), to, self._now)
         while self._lane.has_more:
             await self._lane.advance(Reading(), to, self._now)
@@ -107,7 +109,7 @@ class Simulation:
         boundary = await self._leader.round()
         if boundary is not None:
             await self._lane.adopt(boundary)
-            await self._advance(self._lane.state.notes.watermark)
+            await self._advance(self._reached)
 
 
 def _by_second(steps: Iterable[Step]) -> Iterator[tuple[Instant, list[Step]]]:

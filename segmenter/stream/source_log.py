@@ -69,7 +69,9 @@ class KafkaSourceLog:
             async with asyncio.timeout(_TIMEOUT_S):
                 yield
         except (KafkaError, TimeoutError) as error:
-            raise TransientError(f"Kafka at {self._bootstrap} does not answer: {error!r}") from error
+            cause = str(error) or type(error).__name__
+            fix = "start it, or name another with SEGMENTER_KAFKA_BOOTSTRAP"
+            raise TransientError(f"Kafka at {self._bootstrap} does not answer; {fix} ({cause})") from error
 
 
 @asynccontextmanager

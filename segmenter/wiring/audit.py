@@ -132,7 +132,10 @@ async def _surroundings(settings: Settings, redis: RedisAudit, history: KafkaHis
     terms, codec = terms_of(settings, rulebook), codec_settings_of(settings)
     counts = await KafkaSourceLog(settings.kafka_bootstrap).partition_counts(sorted(terms.others | terms.direct))
     if missing := [topic for topic, count in counts.items() if not count]:
-        raise ConfigurationError([f"topic {topic} does not exist, so nothing can be rebuilt" for topic in missing])
+        fix = "create it with `segmenter topics create`"
+        raise ConfigurationError(
+            [f"topic {topic} does not exist, so nothing can be rebuilt; {fix}" for topic in missing]
+        )
     return Surroundings(
         redis=redis,
         history=history,

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from segmenter.adapters.redis_client import Client, connect
+from segmenter.adapters.redis_client import Client, ask, connect
 from segmenter.adapters.redis_lanes import RedisLaneStore
 from segmenter.adapters.redis_origin import RedisOrigin
 from segmenter.adapters.redis_tasks import RedisTaskStore
@@ -14,13 +14,14 @@ from segmenter.domain.rulebook import Rulebook
 from segmenter.engine.intake import Place
 from segmenter.engine.positions import fault_of, refuse_alive, set_lane_position, set_task_position
 from segmenter.engine.terms import Terms
-from segmenter.errors import ConfigurationError
+from segmenter.errors import ConfigurationError, TransientError
 from segmenter.settings import Settings
 from segmenter.stream.source_log import KafkaSourceLog
 from segmenter.wiring.origin import origin_faults, origin_of, partition_faults
 from segmenter.wiring.terms import terms_of
 
 log = logging.getLogger(__name__)
+_WORDS = ("beginning", "end")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +106,13 @@ def adopt_positions(settings: Settings) -> list[str]:
     return asyncio.run(_adopt(settings))
 
 
+def refuse_unknown(settings: Settings, source: str, to: str) -> None:
+    """Raise ConfigurationError for what is no partition that is read, and for no position; asks no server."""
+    faults = [*_source_faults(source, terms_of(settings, Rulebook())), *_position_faults(to)]
+    if faults:
+        raise ConfigurationError(faults)
+
+
 async def _show(settings: Settings) -> Positions:
     async with _redis(settings) as client:
         stored = await _stored(client, settings)
@@ -141,8 +149,10 @@ def _home_topics(terms: Terms) -> list[str]:
 
 
 async def _set(settings: Settings, source: str, to: str) -> Moved:
+    refuse_unknown(settings, source, to)
     terms = terms_of(settings, Rulebook())
-    place = _place_of(source, terms)
+    topic, _, number = source.rpartition("/")
+    place = topic, int(number)
     bounds = await KafkaSourceLog(settings.kafka_bootstrap).bounds([place])
     if place not in bounds:
         raise ConfigurationError([f"{source}: there is no such partition in {settings.kafka_bootstrap}"])
@@ -165,21 +175,25 @@ async def _set(settings: Settings, source: str, to: str) -> Moved:
     return Moved(source=source, before=before, after=after)
 
 
-def _place_of(source: str, terms: Terms) -> Place:
+def _source_faults(source: str, terms: Terms) -> list[str]:
     topic, _, number = source.rpartition("/")
     known = [*_home_topics(terms), *sorted(terms.others)]
     if not topic or not number.isdecimal():
-        raise ConfigurationError([f"{source!r} is no partition; expected one like {known[0]}/0"])
+        return [f"{source!r} is no partition; expected one like {known[0]}/0"]
     if topic not in known:
-        raise ConfigurationError([f"topic {topic!r} is not read; expected one of {', '.join(known)}"])
-    return topic, int(number)
+        return [f"topic {topic!r} is not read; expected one of {', '.join(known)}"]
+    return []
+
+
+def _position_faults(to: str) -> list[str]:
+    if to in _WORDS or to.isdecimal():
+        return []
+    return [f"{to!r} is no position; expected beginning, end or an offset"]
 
 
 def _offset_of(source: str, to: str, start: int, end: int) -> int:
-    if to in ("beginning", "end"):
+    if to in _WORDS:
         return start if to == "beginning" else end
-    if not to.isdecimal():
-        raise ConfigurationError([f"{to!r} is no position; expected beginning, end or an offset"])
     if not start <= int(to) <= end:
         raise ConfigurationError([f"{source} holds offsets {start} to {end}; found {to}"])
     return int(to)
@@ -207,6 +221,15 @@ async def _refuse_any_alive(store: RedisLaneStore, lanes: int) -> None:
 async def _redis(settings: Settings) -> AsyncIterator[Client]:
     client = connect(settings.redis_url.get_secret_value())
     try:
+        await _refuse_absent(client, settings)
         yield client
     finally:
         await client.aclose()
+
+
+async def _refuse_absent(client: Client, settings: Settings) -> None:
+    try:
+        await ask(client, "PING")
+    except TransientError as error:
+        fix = "start it, or name another with SEGMENTER_REDIS_URL"
+        raise TransientError(f"Redis at {settings.redis_address} does not answer; {fix} ({error})") from error

@@ -1,38 +1,35 @@
-"""The rulebook in force, as settings name it, and as it is shown to people."""
+"""The rulebook in force, as settings name it, with what in it is most likely not meant so."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterable
 from pathlib import Path
 
-from segmenter.adapters.rulebook_file import default_rulebook, load_rulebook
-from segmenter.domain.instants import MICROSECOND, span_text
+from segmenter.adapters.rulebook_file import Checked, check_file, default_rulebook
+from segmenter.domain.instants import MICROSECOND
 from segmenter.domain.rulebook import Rulebook
 from segmenter.settings import Settings
+
+log = logging.getLogger(__name__)
 
 
 def rulebook_of(settings: Settings) -> Rulebook:
     """Return the rulebook that the settings name, or the default. Raises ConfigurationError with all faults."""
+    return checked_rulebook_of(settings).rulebook
+
+
+def checked_rulebook_of(settings: Settings) -> Checked:
+    """Return it with its warnings."""
     if settings.rulebook is None:
-        return default_rulebook(settings.dedupe_horizon // MICROSECOND)
+        return Checked(default_rulebook(settings.dedupe_horizon // MICROSECOND))
     return rulebook_in(settings.rulebook, settings)
 
 
-def rulebook_in(path: Path, settings: Settings) -> Rulebook:
+def rulebook_in(path: Path, settings: Settings) -> Checked:
     """Return the rulebook in a file, held against the settings. Raises ConfigurationError with all faults."""
-    return load_rulebook(path, settings.dedupe_horizon // MICROSECOND)
+    return check_file(path, settings.dedupe_horizon // MICROSECOND)
 
 
-def written_rules(rulebook: Rulebook) -> Mapping[str, str]:
-    """Return every rule with its value as it is written in a file."""
-    value = rulebook.value
-    return {
-        "currency": rulebook.currency,
-        **{f"rates.{currency}": str(rate) for currency, rate in sorted(rulebook.rates.items())},
-        "lifecycle.inactive_after": span_text(rulebook.lifecycle.inactive_after),
-        "lifecycle.counts_from": rulebook.lifecycle.counts_from,
-        "value.window": "all" if value.window is None else span_text(value.window),
-        "value.a": str(value.a),
-        "value.b": str(value.b),
-        "value.band": str(value.band),
-        "value.dwell": span_text(value.dwell),
-        "value.min_ranked": str(value.min_ranked),
-    }
+def log_warnings(warnings: Iterable[str]) -> None:
+    """Tell the log of everything in a rulebook that is most likely not meant so."""
+    for warning in warnings:
+        log.warning("rulebook_warning", extra={"warning": warning})

@@ -18,7 +18,7 @@ from segmenter.adapters.codec_limits import END_OF_TIME
 from segmenter.adapters.event_file import EventFile, open_events
 from segmenter.adapters.memory import MemoryStore
 from segmenter.adapters.records import JsonEncoder
-from segmenter.adapters.rulebook_file import default_rulebook, load_rulebook
+from segmenter.adapters.rulebook_file import Checked, check_file, default_rulebook
 from segmenter.domain.causes import Rejection
 from segmenter.domain.instants import BEGINNING, MICROSECOND, MILLISECOND, Instant, instant_of, rfc3339
 from segmenter.engine.lane import Services
@@ -28,6 +28,7 @@ from segmenter.errors import ConfigurationError
 from segmenter.observability import Metrics
 from segmenter.ports import Decoded, OutboxPage, Output
 from segmenter.settings import Settings
+from segmenter.wiring.rules import log_warnings
 
 STANDARD_OUTPUT = "-"
 _LEFT_OUT: Instant = -1
@@ -60,6 +61,8 @@ class SimulationResult:
     customers: int
     until: Instant
     rejected: Mapping[str, int]
+    first_rejected: Mapping[str, str]
+    """By reason, where in the file it was met first, and what was found and expected."""
     sizes: Mapping[tuple[str, str], int]
 
     def as_json(self) -> Mapping[str, object]:
@@ -117,9 +120,11 @@ def instant_in(text: str, option: str = "--until") -> Instant:
 
 def _terms(options: SimulationOptions, settings: Settings) -> Terms:
     path = options.rulebook or settings.rulebook
+    checked = Checked(default_rulebook(None)) if path is None else check_file(path, None)
+    log_warnings(checked.warnings)
     announce_from = settings.announce_from
     return Terms(
-        rulebook=default_rulebook(None) if path is None else load_rulebook(path, None),
+        rulebook=checked.rulebook,
         partitions=1,
         # A file is not a backlog: nothing in it is history unless the settings say so.
         announce_from=BEGINNING if announce_from is None else instant_of(announce_from),
@@ -134,13 +139,26 @@ def _opened_output(path: str | None, opened: ExitStack) -> IO[bytes] | None:
 
 
 @dataclass(slots=True)
+class _Refusals:
+    """Counts what is put aside by reason, and keeps the first of each."""
+
+    by_reason: Counter[str] = field(default_factory=Counter)
+    first: dict[str, str] = field(default_factory=dict)
+
+    def add(self, line: int, reason: str, detail: str) -> None:
+        """Take one line of the file that cannot be used."""
+        self.by_reason[reason] += 1
+        self.first.setdefault(reason, f"line {line}: {detail}")
+
+
+@dataclass(slots=True)
 class _Said:
     """Takes what the lane publishes: writes changes as they come, keeps the last membership of each customer."""
 
     changes_file: IO[bytes] | None
     changes: int = 0
     membership_by_key: dict[bytes, bytes] = field(default_factory=dict)
-    rejected: Counter[str] = field(default_factory=Counter)
+    refusals: _Refusals = field(default_factory=_Refusals)
 
     def publish(self, pages: Sequence[OutboxPage]) -> None:
         """Take the pages of one commit."""
@@ -155,22 +173,22 @@ class _Said:
                 case Output.MEMBERSHIPS:
                     self.membership_by_key[entry.key or b""] = entry.value or b""
                 case Output.REJECTED:
-                    self.rejected[dict(entry.headers)["reason"].decode()] += 1
+                    told = {name: text.decode() for name, text in entry.headers}
+                    self.refusals.add(int(told["offset"]), told["reason"], told["detail"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Survey:
-    """What the first reading of a file found: the time of each line (or _LEFT_OUT), and what is no event."""
+    """What the first reading of a file found: the time of each line (or _LEFT_OUT)."""
 
     times: "array[int]"
-    rejected: Counter[str]
     left_out: int
     newest: Instant
 
 
 def _run(file: EventFile, terms: Terms, until: Instant | None, said: _Said, progress: Progress) -> SimulationResult:
     decoder = JsonDecoder()
-    survey = _surveyed(file, decoder, until, progress)
+    survey = _surveyed(file, decoder, until, said.refusals, progress)
     end = survey.newest if until is None else until
     store = MemoryStore(1, lambda: end)
     services = Services(store=store.lanes, encoder=JsonEncoder(), recorder=Metrics())
@@ -188,20 +206,22 @@ def _run(file: EventFile, terms: Terms, until: Instant | None, said: _Said, prog
         changes=said.changes,
         customers=len(said.membership_by_key),
         until=end,
-        rejected=survey.rejected + said.rejected,
+        rejected=said.refusals.by_reason,
+        first_rejected=said.refusals.first,
         sizes={place: count for place, count in state.sizes.items() if count},
     )
 
 
-def _surveyed(file: EventFile, decoder: JsonDecoder, until: Instant | None, progress: Progress) -> _Survey:
+def _surveyed(
+    file: EventFile, decoder: JsonDecoder, until: Instant | None, refusals: _Refusals, progress: Progress
+) -> _Survey:
     times = array("q")
-    rejected: Counter[str] = Counter()
     left_out = 0
     # Without a time of its own no record is from the future: what is beyond `until` is left out, not rejected.
     for line in file.lines(_NO_TIME):
         match decoder.decode(line):
-            case Rejection(reason=reason):
-                rejected[reason] += 1
+            case Rejection(reason=reason, detail=detail):
+                refusals.add(line.offset, reason, detail)
                 times.append(_LEFT_OUT)
             case Decoded(at=at) if until is not None and at > until:
                 left_out += 1
@@ -211,7 +231,7 @@ def _surveyed(file: EventFile, decoder: JsonDecoder, until: Instant | None, prog
         if len(times) % 1_000 == 0:
             progress(len(times), None)
     newest = max(times, default=BEGINNING)
-    return _Survey(times=times, rejected=rejected, left_out=left_out, newest=max(BEGINNING, newest))
+    return _Survey(times=times, left_out=left_out, newest=max(BEGINNING, newest))
 
 
 def _steps(

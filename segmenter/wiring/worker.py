@@ -39,7 +39,7 @@ from segmenter.web.health import Health, health_site
 from segmenter.wiring.audit_watch import watch_audit
 from segmenter.wiring.kafka import topic_plans
 from segmenter.wiring.origin import refuse_foreign_state
-from segmenter.wiring.rules import rulebook_of
+from segmenter.wiring.rules import checked_rulebook_of, log_warnings
 from segmenter.wiring.terms import codec_settings_of, output_topics_of, stream_settings_of, terms_of
 
 log = logging.getLogger(__name__)
@@ -78,7 +78,9 @@ def run_worker(settings: Settings) -> None:
 
 
 async def _run_until_signalled(settings: Settings) -> None:
-    circumstances = Circumstances(clock=SystemClock(), metrics=Metrics(), rulebook=rulebook_of(settings))
+    checked = checked_rulebook_of(settings)
+    log_warnings(checked.warnings)
+    circumstances = Circumstances(clock=SystemClock(), metrics=Metrics(), rulebook=checked.rulebook)
     _look_for_cycles_rarely()
     with stopping_on_signals() as stop:
         await work(settings, circumstances, stop)
@@ -182,11 +184,7 @@ async def _refuse_unfit(client: Client, settings: Settings) -> None:
 async def _refuse_unfit_topics(settings: Settings) -> None:
     """Raise for topics that are missing or of another partition count, before anything relies on them."""
     plans = topic_plans(settings)
-    try:
-        counts = await KafkaSourceLog(settings.kafka_bootstrap).partition_counts([plan.name for plan in plans])
-    except TransientError as error:
-        fix = "start it, or name another with SEGMENTER_KAFKA_BOOTSTRAP"
-        raise TransientError(f"{error}; {fix}") from error
+    counts = await KafkaSourceLog(settings.kafka_bootstrap).partition_counts([plan.name for plan in plans])
     if faults := [fault for plan in plans for fault in count_faults(plan, counts[plan.name])]:
         raise ConfigurationError(faults)
 

@@ -40,6 +40,25 @@ def test_every_help_has_an_example(segmenter: RunCommand, path: tuple[str, ...])
     assert f"Example: segmenter {' '.join(path)}".rstrip() in " ".join(ran.out.split())
 
 
+@pytest.mark.parametrize("path", PATHS, ids=" ".join)
+def test_the_short_option_shows_the_help_too(segmenter: RunCommand, path: tuple[str, ...]) -> None:
+    assert segmenter(*path, "-h").out == segmenter(*path, "--help").out
+
+
+@pytest.mark.parametrize("path", PATHS, ids=" ".join)
+def test_no_help_is_cut_off(segmenter: RunCommand, path: tuple[str, ...]) -> None:
+    cut = [line for line in segmenter(*path, "--help").out.splitlines() if line.endswith("...")]
+
+    assert not [line for line in cut if not line.startswith("Usage:")]
+
+
+@pytest.mark.parametrize("path", [path for path in PATHS if path], ids=" ".join)
+def test_every_command_stands_in_the_table_of_the_documentation(path: tuple[str, ...]) -> None:
+    table = [line for line in PAGE.read_text().splitlines() if line.startswith("| `segmenter ")]
+
+    assert any(f"`segmenter {' '.join(path)}" in line for line in table)
+
+
 def test_there_is_every_command() -> None:
     assert {path for path in PATHS if path} == {
         ("demo",),

@@ -19,6 +19,7 @@ from segmenter.settings import Settings
 from segmenter.settings_reader import read_settings
 from segmenter.wiring.origin import refuse_foreign_state
 from tests.bench.kafka import KafkaCluster
+from tests.bench.process import free_ports
 from tests.cli.running import RunCommand
 
 pytestmark = pytest.mark.kafka
@@ -221,3 +222,39 @@ def test_another_partition_count_is_refused_with_the_one_that_is_stored(
 
 def _settings_of(environment: Mapping[str, str]) -> Settings:
     return Settings.model_validate({"kafka_bootstrap": environment["SEGMENTER_KAFKA_BOOTSTRAP"], "partitions": 2})
+
+
+AWAY = pytest.param(("positions", "show"), id="show"), pytest.param(("positions", "adopt", "--yes"), id="adopt")
+
+
+@pytest.mark.parametrize("command", AWAY)
+def test_a_redis_that_is_away_is_told_with_its_address_and_setting(
+    on_topics: RunCommand, command: tuple[str, ...]
+) -> None:
+    url = f"redis://127.0.0.1:{free_ports(1)[0]}/0"
+
+    ran = on_topics(*command, SEGMENTER_REDIS_URL=url)
+
+    assert ran.code == 3
+    assert ran.err.startswith(f"Redis at {url} does not answer; start it, or name another with SEGMENTER_REDIS_URL")
+
+
+def test_a_kafka_that_is_away_is_told_with_its_address_and_setting(segmenter: RunCommand) -> None:
+    address = f"127.0.0.1:{free_ports(1)[0]}"
+
+    ran = segmenter("positions", "set", "orders/1", "end", "--yes", SEGMENTER_KAFKA_BOOTSTRAP=address)
+
+    assert ran.code == 3
+    assert ran.err.startswith(
+        f"Kafka at {address} does not answer; start it, or name another with SEGMENTER_KAFKA_BO"
+    )
+
+
+def test_what_is_no_partition_and_no_position_is_told_before_anybody_is_asked(segmenter: RunCommand) -> None:
+    ran = segmenter("positions", "set", "orders", "begining")
+
+    assert ran.code == 2
+    assert ran.err.splitlines() == [
+        "'orders' is no partition; expected one like segmenter.rekeyed/0",
+        "'begining' is no position; expected beginning, end or an offset",
+    ]

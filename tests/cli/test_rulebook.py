@@ -134,6 +134,36 @@ def test_the_command_shows_the_rules_of_a_good_rulebook(segmenter: RunCommand) -
     assert "180d" in segmenter("rulebook", "check", str(EXAMPLES / "default.yaml")).out
 
 
+def test_the_command_tells_what_is_most_likely_not_meant_and_ends_with_0(
+    segmenter: RunCommand, tmp_path: Path
+) -> None:
+    file = tmp_path / "r.yaml"
+    file.write_text("rulebook: 1\nsegments: {s: {title: All, when: {measure: orders, at_least: 0}}}\n")
+
+    plain, as_json = segmenter("rulebook", "check", str(file)), segmenter("rulebook", "check", str(file), "--json")
+
+    warning = f"{file}:2:34: segments.s.when: can never be false: orders is never below 0"
+    assert plain.out.splitlines()[-2:] == ["ok", f"warning: {warning}"]
+    assert json.loads(as_json.out)["warnings"] == [warning]
+    assert json.loads(as_json.out)["rules"]["segments.s"] == "live: All"
+    assert (plain.code, as_json.code) == (0, 0)
+
+
+def test_the_command_shows_every_section_that_is_there(segmenter: RunCommand, tmp_path: Path) -> None:
+    file = tmp_path / "r.yaml"
+    file.write_text(
+        "rulebook: 1\ncalendar: Europe/Berlin\ncare: {}\nengagement: {weights: {view: 2}}\n"
+        "rfm: {window: 90d, recency: [1d, 2d, 3d, 4d], frequency: [1, 2, 3, 4], monetary: [1, 2, 3, 4.5]}\n"
+    )
+
+    rules = json.loads(segmenter("rulebook", "check", str(file), "--json").out)["rules"]
+
+    assert rules["rfm.window"] == "90d of Europe/Berlin"
+    assert (rules["rfm.recency"], rules["rfm.monetary"]) == ("1d, 2d, 3d, 4d", "1.00, 2.00, 3.00, 4.50")
+    assert (rules["care.returns"], rules["care.unhappy_for"]) == ("3", "30d")
+    assert rules["engagement.weights"] == "view: 2"
+
+
 def test_the_command_tells_every_fault_and_ends_with_1(segmenter: RunCommand, tmp_path: Path) -> None:
     file = tmp_path / "r.yaml"
     file.write_text("rulebook: 2\nvalu: 1\n")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from segmenter.domain.rulebook import Rulebook
-from segmenter.wiring.rules import written_rules
+from segmenter.wiring.written_rules import written_rules
 from tests.cli.running import Ran, RunCommand
 
 ROOT = Path(__file__).parents[2]
@@ -86,6 +86,22 @@ def test_the_summary_counts_what_came_of_it(segmenter: RunCommand) -> None:
         "rejected": {"negative_amount": 1},
         "sizes": {"lifecycle": {"inactive": 2, "prospect": 1}, "value": {"C": 2}},
     }
+
+
+def test_of_each_reason_the_first_line_is_told_with_what_was_expected(segmenter: RunCommand, tmp_path: Path) -> None:
+    events = tmp_path / "events.jsonl"
+    order = {"type": "order.placed", "customer_id": "c-1", "occurred_at": "2026-03-02T08:00:00Z", "currency": "EUR"}
+    dollars = order | {"order_id": "1", "amount": "5.00", "currency": "USD"}
+    comma = order | {"order_id": "2", "amount": "5,00"}
+    events.write_text("\n".join(json.dumps(each) for each in ("", dollars, comma, comma)) + "\n")
+
+    ran = segmenter("simulate", str(events))
+
+    assert ran.out.splitlines()[-3:] == [
+        "1 rejected: no_rate; first line 2: currency USD has no rate; the rulebook knows EUR",
+        '2 rejected: not_a_number; first line 3: amount is "5,00", expected a decimal number such as 12.50',
+        "1 rejected: unparseable; first line 1: value is a text, expected a JSON object",
+    ]
 
 
 def test_what_happens_after_until_is_left_out(segmenter: RunCommand) -> None:
@@ -216,3 +232,18 @@ def test_the_rulebook_page_names_every_rule_with_its_default() -> None:
 
     for rule, default in written_rules(Rulebook()).items():
         assert f"| `{rule}` | `{default}` |" in page
+
+
+def test_what_is_most_likely_not_meant_is_told_beside_the_result(segmenter: RunCommand, tmp_path: Path) -> None:
+    file = tmp_path / "r.yaml"
+    file.write_text(
+        "rulebook: 1\nrfm: {recency: [1d, 2d, 3d, 4d], frequency: [1, 2, 3, 4], monetary: [1, 2, 3, 4],"
+        " groups: {best: {r: '>5'}}}\n"
+    )
+
+    ran = segmenter("simulate", str(EVENTS), "--rulebook", str(file))
+
+    assert ran.code == 0
+    assert json.loads(ran.err.splitlines()[0])["warning"] == (
+        f"{file}:2:98: rfm.groups.best: can never be true: a score is from 1 to 5"
+    )

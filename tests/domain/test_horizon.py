@@ -50,6 +50,24 @@ def test_a_loose_refund_of_401_days_ago_falls_away_or_is_too_old() -> None:
     assert kept(transition).totals.net == 4_000
 
 
+def test_an_order_may_be_named_like_a_folded_refund() -> None:
+    folded = kept(read_at(after(refunded("1001", "5.00", order=None)), placed("o0", day=401), at(401)))
+
+    transition = read_at(folded, placed("1001", day=402), at(402))
+
+    assert transition.rejection is None
+    assert kept(transition).totals.net == 9_500
+
+
+def test_a_loose_refund_may_be_named_like_a_folded_order() -> None:
+    folded = kept(read_at(after(placed("1001")), placed("o0", day=401), at(401)))
+
+    transition = read_at(folded, refunded("1001", "5.00", order=None, day=402), at(402))
+
+    assert transition.rejection is None
+    assert kept(transition).totals.net == 9_500
+
+
 def test_what_is_folded_still_counts() -> None:
     old = later(after(placed("o1"), placed("o2", day=1), refunded("r1", "5.00", order=None)), Tick(at(500)))
 

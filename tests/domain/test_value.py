@@ -258,3 +258,13 @@ def test_the_window_of_all_history_lets_nothing_go() -> None:
     profile = later(after(placed(amount="60.00"), rules=rules), Tick(at(10_000) + days(1)), rules=rules)
 
     assert profile.totals.window_net == 6_000
+
+
+def test_what_peers_do_to_a_customer_comes_after_what_he_did_himself() -> None:
+    buyer = after(placed(day=10), boundary=BOUNDARY)
+
+    moved = step(buyer, PeersMoved(at(9)), RULES, POORER)
+
+    sets = [said for said in moved.said if isinstance(said, ChangeSet)]
+    assert [(said.changes[0].after, said.effective_at) for said in sets] == [("A", at(10))]
+    assert kept(moved).present[VALUE].since == at(10)

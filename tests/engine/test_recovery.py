@@ -10,9 +10,12 @@ import pytest
 from segmenter.adapters.memory import Snapshot
 from segmenter.domain.instants import DAY, MINUTE, SECOND
 from segmenter.domain.rulebook import LifecycleRule, Rulebook, ValueRule
+from segmenter.domain.value import Boundary
+from segmenter.engine.leader import Leader
 from segmenter.engine.recovery import CLASSED_AFTER
 from segmenter.engine.terms import Terms
-from segmenter.ports import Output
+from segmenter.errors import TransientError
+from segmenter.ports import GlobalBoard, Output, Token
 from tests.engine.lane_bench import LANE, LaneBench, click, order
 from tests.integration.checker import check_sequences
 
@@ -266,6 +269,52 @@ async def test_a_silent_move_the_store_has_lost_does_not_stay_in_the_memberships
     (profile,) = await bench.store.lanes.load(LANE, ["c-1"])
     assert profile is not None
     assert class_in_log(bench, "c-1") == profile.segment_in("value") == "A"
+
+
+async def test_a_boundary_the_store_has_lost_alone_is_published_again(bench: LaneBench) -> None:
+    assert bench.holder.lane is not None
+    leader = Leader(bench.store.board, bench.holder.lane.token, 1, TERMS.rulebook.value, bench.metrics)
+    bench.broker.put("orders", order("c-1", 1, bench.now))
+    await pass_time(bench, SECOND)
+    before = bench.store.snapshot()
+    lost = await leader.round()
+
+    bench.store.restore(before)
+    again = await leader.round()
+
+    assert lost is not None
+    assert again == lost == await bench.store.board.boundary()
+    assert await leader.round() is None
+
+
+async def test_a_boundary_that_could_not_be_published_is_published_later(bench: LaneBench) -> None:
+    assert bench.holder.lane is not None
+    board = AwayForOnePublication(bench.store.board)
+    leader = Leader(board, bench.holder.lane.token, 1, TERMS.rulebook.value, bench.metrics)
+    bench.broker.put("orders", order("c-1", 1, bench.now))
+    await pass_time(bench, SECOND)
+
+    with pytest.raises(TransientError):
+        await leader.round()
+
+    assert await leader.round() == await bench.store.board.boundary() is not None
+
+
+class AwayForOnePublication:
+    """A board whose store is away when the first boundary is to be published."""
+
+    def __init__(self, board: GlobalBoard) -> None:
+        self.summaries, self.coarse, self.fine = board.summaries, board.coarse, board.fine
+        self.parts, self.boundary = board.parts, board.boundary
+        self._board = board
+        self._is_away = True
+
+    async def publish(self, token: Token, boundary: Boundary) -> bool:
+        """See GlobalBoard."""
+        if self._is_away:
+            self._is_away = False
+            raise TransientError("the store is away")
+        return await self._board.publish(token, boundary)
 
 
 def class_in_log(bench: LaneBench, customer: str) -> object:

@@ -384,6 +384,21 @@ async def test_the_moment_of_catching_up_is_kept_by_the_next_owner() -> None:
     assert backfill(world) == [("new", True), ("inactive", False)]
 
 
+@pytest.mark.parametrize(("set_to", "is_backfill"), [(day(50), True), (day(0), False)])
+async def test_an_instant_that_is_set_after_the_first_start_counts(set_to: Instant, is_backfill: bool) -> None:
+    first = day(40) if not is_backfill else None
+    world = World(terms=terms_of(announce_from=first, announce_horizon=10_000 * DAY))
+    world.broker.write(ORDERS, order("c-1", day(0)), day(0))
+    async with working(world) as worker:
+        await come_to(worker, day(1))
+
+    world.terms = replace(world.terms, announce_from=set_to)
+    async with working(world) as worker:
+        await come_to(worker, day(40))
+
+    assert backfill(world) == [("new", True), ("inactive", is_backfill)]
+
+
 async def test_an_instant_that_was_set_divides_history_from_news() -> None:
     world = World(terms=terms_of(announce_from=day(30), announce_horizon=10_000 * DAY))
     for customer, number in (("c-1", 0), ("c-2", 20)):

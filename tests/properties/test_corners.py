@@ -28,11 +28,11 @@ from segmenter.domain.events import (
     SupportOpened,
 )
 from segmenter.domain.instants import HOUR, Instant, instant_of
-from segmenter.domain.ledger import totals_of
 from segmenter.domain.profile import VALUE, Profile
 from segmenter.domain.rulebook import CountsFrom, LifecycleRule, Rulebook, ValueRule
 from segmenter.domain.standing import standing_at
 from segmenter.domain.step import step
+from segmenter.domain.totals import totals_of
 from segmenter.domain.value import Boundary, Marks
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -180,7 +180,7 @@ class Life:
 
     def _is_as_a_fresh_look_finds(self, profile: Profile) -> None:
         now, rules = profile.settled_at, self.rulebook
-        fresh = totals_of(profile.ledger, now, rules.lifecycle.counts_from, rules.value.window)
+        fresh = totals_of(profile.ledger, now, rules)
         if not profile.is_excluded and not profile.is_anonymous:
             assert profile.totals == fresh
         answer = standing_at(now, profile, rules, self.boundary)

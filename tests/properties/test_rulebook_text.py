@@ -18,7 +18,7 @@ def test_what_is_written_is_read_back_equal(rulebook: Rulebook) -> None:
     assert repr(read.segments) == repr(rulebook.segments)
 
 
-@given(rulebooks(), st.data())
+@given(rulebooks(most=2), st.data())
 def test_a_file_that_is_damaged_anywhere_is_refused_with_places_or_read(
     rulebook: Rulebook, data: st.DataObject
 ) -> None:

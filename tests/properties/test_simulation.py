@@ -3,23 +3,24 @@
 import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from decimal import Decimal
 
 from hypothesis import given
 
 from segmenter.adapters.memory import MemoryStore
-from segmenter.domain.changes import ChangeSet
+from segmenter.domain.changes import CauseKind, ChangeSet
 from segmenter.domain.events import Click, Event, OrderPlaced, identity_of
-from segmenter.domain.instants import Instant, instant_of
+from segmenter.domain.instants import HOUR, Instant, instant_of
 from segmenter.domain.profile import LIFECYCLE, VALUE, Profile
-from segmenter.domain.rulebook import CountsFrom, Rulebook
+from segmenter.domain.rulebook import CountsFrom, Rulebook, ValueRule
 from segmenter.engine.lane import Services
 from segmenter.engine.simulation import Simulation, Step
 from segmenter.engine.terms import Terms
 from segmenter.ports import Decoded, OutboxPage
 from tests.oracle.model import classes_at, figures_at
 from tests.properties.comparing import by_customer, moment_of
-from tests.properties.histories import Rules, arrivals, closing_times, histories, rules
+from tests.properties.histories import START, Rules, arrivals, closing_times, histories, rules
 from tests.properties.market import RECORDER, Listener, Parcel
 
 files = histories().flatmap(arrivals).map(lambda lines: [line for line in lines if not isinstance(line, datetime)])
@@ -54,6 +55,22 @@ def test_nobody_is_called_inactive_whose_order_stands_further_down_the_file(
             assert not any(
                 silent_since < at < moment_of(told.effective_at) for at in _order_times(orders, told.customer)
             )
+
+
+def test_peers_move_nobody_before_what_moved_them() -> None:
+    rules = Rulebook(value=ValueRule(window=36 * HOUR, band=Decimal(0), dwell=0, min_ranked=1), dedupe_horizon=None)
+    orders = [(START, "c1", "1"), (START + timedelta(hours=1), "c3", "50")]
+    # The first order leaves the window within the second before.
+    orders.append((START + timedelta(hours=36, seconds=1), "c2", "9000"))
+    lines = [
+        OrderPlaced(event_id=c, customer_id=c, order_id=c, occurred_at=moment, amount=Decimal(amount), currency="EUR")
+        for moment, c, amount in orders
+    ]
+
+    _, said = simulated(lines, rules, START + timedelta(hours=36, seconds=1))
+
+    moved = [told.effective_at for told in said if told.customer == "c3" and told.cause.kind is CauseKind.PEERS]
+    assert moved[-1] == instant_of(lines[-1].occurred_at)
 
 
 def _order_times(events: Sequence[Event], customer: str) -> list[datetime]:

@@ -11,8 +11,8 @@ from segmenter.domain.causes import Arrived, Tick, Verdict
 from segmenter.domain.events import Event, OrderUpdated, identity_of
 from segmenter.domain.folding import folded_before
 from segmenter.domain.instants import MICROSECOND, Instant, instant_of
-from segmenter.domain.ledger import totals_of
 from segmenter.domain.step import step
+from segmenter.domain.totals import totals_of
 from segmenter.domain.value import Boundary
 from tests.oracle.model import ORDER_EVENTS
 from tests.properties.comparing import assert_like_model, numbers_of
@@ -108,15 +108,15 @@ def test_folding_at_any_time_leaves_the_totals(
 ) -> None:
     counter = Counter(rules.rulebook)
     counter.play(arrangement)
-    counts_from, window = rules.rulebook.lifecycle.counts_from, rules.rulebook.value.window
+    window = rules.rulebook.value.window
 
     for profile in counter.profiles.values():
         ledger = profile.ledger
         for moment in foldings:
             horizon_at = instant_of(moment) if window is None else min(instant_of(moment), instant_of(now) - window)
             ledger = folded_before(ledger, horizon_at, rules.rulebook)
-        folded = totals_of(ledger, instant_of(now), counts_from, window)
-        whole = totals_of(profile.ledger, instant_of(now), counts_from, window)
+        folded = totals_of(ledger, instant_of(now), rules.rulebook)
+        whole = totals_of(profile.ledger, instant_of(now), rules.rulebook)
         assert numbers_of(folded) == numbers_of(whole)
         assert (folded.leaves_at, folded.waiting_since) == (whole.leaves_at, whole.waiting_since)
 
