@@ -72,6 +72,7 @@ def test_there_is_every_command() -> None:
         ("topics", "check"),
         ("rulebook",),
         ("rulebook", "check"),
+        ("rulebook", "preview"),
         ("schemas",),
         ("schemas", "write"),
         ("schemas", "check"),
