@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast check simulation sabotage fuzz bench chaos schemas lock clean
+.PHONY: help setup demo test test-fast check properties simulation sabotage fuzz bench chaos schemas lock clean
 
 help:  ## List the commands.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -34,6 +34,9 @@ check: setup  ## Check style, types, layers, shape and generated files.
 	$(BIN)/lint-imports
 	$(BIN)/segmenter schemas check
 	$(BIN)/pytest -q tests/project
+
+properties: setup  ## Hold random rulebooks and histories against the naive model: make properties CASES=200000
+	CASES=$(or $(CASES),20000) $(BIN)/pytest --timeout=0 tests/properties/test_segments.py $(ARGS)
 
 fuzz: setup  ## Send hostile input to the decoder, the path and the scripts: make fuzz N=1000000 FIRST=1
 	$(BIN)/python -m tests.fuzz $(or $(N),1000000) $(FIRST)

@@ -9,13 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import audit, deadlines, latency, leader, memory, throughput
+from benchmarks import audit, deadlines, latency, leader, memory, segments, throughput
 from benchmarks.figures import Result
 from benchmarks.machine import machine_class, versions
 
 README = Path(__file__).with_name("README.md")
 BENCHMARKS: Mapping[str, Callable[[float], Result]] = {
     "throughput": throughput.run,
+    "segments": segments.run,
     "latency": latency.run,
     "deadlines": deadlines.run,
     # The leader works on the customers that the benchmark before it has stored.

@@ -59,8 +59,11 @@ class Warmth:
     weight: float
 
     def faded_to(self, at: Instant, half_life: Span) -> float:
-        """Return the weight at another instant. Source: exponential decay, w = 2 ** (-age / half_life)."""
-        return float(self.weight * 2.0 ** ((self.at - at) / half_life))
+        """Return the weight at another instant; before its own it is the same, as nothing has faded yet.
+
+        Source: exponential decay, w = 2 ** (-age / half_life).
+        """
+        return float(self.weight * 2.0 ** (min(0, self.at - at) / half_life))
 
     def plus(self, at: Instant, weight: float, half_life: Span) -> "Warmth":
         """Return it with something added at an instant, which may lie before its own."""

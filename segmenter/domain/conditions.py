@@ -187,6 +187,8 @@ class Activity(StrEnum):
 class Absent:
     """Nothing of a kind for this long, counted from the first sight of one who never did it.
 
+    Orders are those that count, messages those that were sent.
+
     `include_never`: who never did it counts as absent from the beginning.
     """
 
@@ -197,13 +199,17 @@ class Absent:
 
 @dataclass(frozen=True, slots=True)
 class Follow:
-    """One step of a sequence: an event of this type, told apart by its filter."""
+    """One step of a sequence: an event of this type, told apart by its filter.
+
+    An order with a filter of both item and category has one line that is both. A contact is any message event,
+    whatever its kind, unless the filter names one.
+    """
 
     type: str
     """`order`, `click`, `delivery`, `contact`, or the type of an event such as `support.opened`."""
     where: Filter = EVERYTHING
     is_missing: bool = False
-    """The event must not come, between its neighbours or within the span after the one before it."""
+    """The event must not come: later than the step before and earlier than the one after; the first must come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +247,10 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Age:
-    """The attribute is a date, and the time since is on the right side of a bound in microseconds."""
+    """The attribute is a date, and the time since is on the right side of a bound in microseconds.
+
+    A date without a time begins at midnight UTC; the time since one that lies ahead is below 0.
+    """
 
     bound: Bound
 
@@ -292,7 +301,7 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class InSegment:
-    """The customer is in another declared segment."""
+    """The customer is in another declared segment that is live: nobody is in one that runs as a shadow."""
 
     name: str
 

@@ -12,7 +12,6 @@ from segmenter.domain.conditions import (
     Absent,
     Activity,
     All,
-    Announce,
     AnyOf,
     Condition,
     Definition,
@@ -135,7 +134,7 @@ def segments_of(sight: Sight) -> tuple[Instant, tuple[str, ...]]:
             held.append(definition.dimension)
         if answer.holds:
             sight.segments[definition.dimension] = IN
-        elif definition.dimension in sight.profile.present or definition.announce is Announce.ALL:
+        elif definition.dimension in sight.profile.present:
             sight.segments[definition.dimension] = OUT
     return until, tuple(held)
 

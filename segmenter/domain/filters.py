@@ -51,5 +51,9 @@ TRACKED_TYPES = frozenset(
 
 
 def admits(where: Filter, event: Event) -> bool:
-    """Tell whether an event has, for every field named, one of the values asked for."""
+    """Tell whether an event has, for every field named, one of the values asked for; an order in one line."""
+    if isinstance(event, OrderPlaced) and where.fields >= {Field.ITEM, Field.CATEGORY}:
+        lines = ((line.item, line.category) for line in event.items)
+        if not any(where.admits(Field.ITEM, item) and where.admits(Field.CATEGORY, kind) for item, kind in lines):
+            return False
     return all(any(value in values for value in _READERS[field](event)) for field, values in where.values)

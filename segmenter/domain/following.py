@@ -3,7 +3,10 @@
 Events of one instant count in the order of the steps they can be.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter, itemgetter
 
 from segmenter.domain.behaviour import STEPS_KEPT, Trail
 from segmenter.domain.conditions import Sequence
@@ -51,34 +54,57 @@ def sequence_finding(sequence: Sequence, trail: Trail, now: Instant) -> Finding:
     return Finding(False, min(due, default=NEVER))
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Run:
-    """Steps found so far: how many, when the first and the last came, and since when it may not go on."""
+    """Steps found so far: how many, when the first and the last came."""
 
     found: int
     first_at: Instant
     last_at: Instant
-    broken_at: Instant = NEVER
 
 
 def _runs(sequence: Sequence, seen: tuple[tuple[Instant, int], ...]) -> list[_Run]:
-    """Return every way in which all wanted steps were found within the span."""
-    wanted, runs = _wanted(sequence), list[_Run]()
-    for at, steps in seen:
-        went_on = []
-        for run in runs:
-            if run.found < len(wanted) and steps & wanted[run.found] and _may_go_on(run, at, sequence.within):
-                went_on.append(_Run(run.found + 1, run.first_at, at))
-            if steps & _missing_after(sequence, run.found - 1) and at > run.last_at:
-                run.broken_at = min(run.broken_at, at)
-        if steps & wanted[0]:
-            went_on.append(_Run(1, at, at))
-        runs += went_on
-    return [run for run in runs if run.found == len(wanted)]
+    """Return every way in which all wanted steps were found within the span, alike ones once."""
+    wanted, is_due_later = _wanted(sequence), sequence.steps[-1].is_missing
+    missing = [_missing_after(sequence, found - 1) for found in range(len(wanted) + 1)]
+    broken_at: dict[_Run, Instant] = {}
+    for at, group in groupby(seen, key=itemgetter(0)):
+        bits = [steps for _, steps in group]
+        open_runs = [run for run, until in broken_at.items() if _may_go_on(run, at, until, sequence.within)]
+        for run, until in broken_at.items():
+            if at < until and any(steps & missing[run.found] for steps in bits):
+                broken_at[run] = at
+        longer = _longer([*open_runs, _Run(0, at, at)], wanted, at, bits)
+        for run in longer if is_due_later else _latest(longer):
+            broken_at[run] = NEVER
+    return [run for run in broken_at if run.found == len(wanted)]
 
 
-def _may_go_on(run: _Run, at: Instant, within: Span) -> bool:
-    return at <= run.broken_at and at - run.first_at <= within
+def _latest(runs: set[_Run]) -> Iterable[_Run]:
+    """Return of runs that came equally far the one that began last: it goes on where any of them does."""
+    return {run.found: run for run in sorted(runs, key=attrgetter("first_at"))}.values()
+
+
+def _longer(runs: list[_Run], wanted: list[int], at: Instant, bits: list[int]) -> set[_Run]:
+    """Return what these runs become by the events of one instant, in whatever order these fit, each used once."""
+    known = {(run, tuple(sorted(bits))) for run in runs}
+    waiting, longer = list(known), set[_Run]()
+    while waiting:
+        run, left = waiting.pop()
+        for steps in set(left) if run.found < len(wanted) else ():
+            if not steps & wanted[run.found]:
+                continue
+            place = left.index(steps)
+            one = _Run(run.found + 1, run.first_at, at), left[:place] + left[place + 1 :]
+            longer.add(one[0])
+            if one not in known:
+                known.add(one)
+                waiting.append(one)
+    return longer
+
+
+def _may_go_on(run: _Run, at: Instant, broken_at: Instant, within: Span) -> bool:
+    return at <= broken_at and at - run.first_at <= within
 
 
 def _wanted(sequence: Sequence) -> list[int]:

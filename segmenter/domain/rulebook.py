@@ -100,7 +100,10 @@ class InterestRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CareRule:
-    """Unhappy is who answered so badly last, within `unhappy_for`, or sent back so often within `returns_within`."""
+    """Unhappy is who answered so badly last, within `unhappy_for`, or sent back so often within `returns_within`.
+
+    Each refund is one return; at least 1. Who is not unhappy but has an open ticket has an open issue.
+    """
 
     unhappy_for: Span = 30 * DAY
     csat_at_most: int = 2
@@ -111,7 +114,10 @@ class CareRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RhythmRule:
-    """At risk is who is silent for `factor` times his own median gap, or for `fallback` with fewer than `orders`."""
+    """At risk is who is silent for `factor` times his own median gap, or for `fallback` with fewer than `orders`.
+
+    Of two middle gaps the shorter one counts; nobody with a gap of his own is at risk in less than a day.
+    """
 
     factor: Decimal = Decimal(2)
     orders: int = 3

@@ -6,6 +6,7 @@ what is said, so nothing held leaves a gap.
 """
 
 from collections.abc import Collection, Mapping
+from operator import attrgetter
 from types import MappingProxyType
 from typing import TypeAlias
 
@@ -133,7 +134,20 @@ class Telling:
         if silent:
             # What is never told counts as told: it is no difference that waits.
             self.profile.unannounced = {d: v for d, v in unannounced.items() if d not in silent}
-        return tuple(change for change in told if change is not None)
+        outside = self._first_outside(plan) if is_first_sight else []
+        return tuple(sorted([change for change in told if change is not None] + outside, key=attrgetter("dimension")))
+
+    def _first_outside(self, plan: Plan) -> list[Change]:
+        """Return that a customer seen first is out of the segments in which that is told too.
+
+        It is told but not kept: who was never in a segment has not left it either, and no cooldown holds him.
+        """
+        return [
+            Change(dimension=definition.dimension, before=None, after=OUT)
+            for definition in plan.definitions
+            if definition.announce is Announce.ALL and definition.state is not State.SHADOW
+            if definition.dimension not in self.profile.present
+        ]
 
     def _announce(
         self, changes: tuple[Change, ...], now: Instant, effective_at: Instant, cause: Because, is_history: bool

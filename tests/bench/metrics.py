@@ -14,6 +14,7 @@ def busy_metrics() -> Metrics:
     metrics.watermark(3, 2.0)
     metrics.outbox(3, entries=1, size_bytes=100, age_s=0.5)
     metrics.boundary_adopted(3, 7)
+    metrics.flapped("custom.vip")
     metrics.clock_offset(0.1)
     metrics.silence("orders", seconds_since=5, allowed_s=21_600, is_held=False)
     metrics.standstill("orders", 3, 0.5)

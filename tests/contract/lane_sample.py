@@ -10,6 +10,7 @@ import gzip
 import json
 import sys
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ from redis.asyncio import Redis
 
 from segmenter.adapters.redis_client import call, connect
 from segmenter.adapters.redis_lanes import RedisLaneStore
+from segmenter.domain.behaviour import Behaviour, Rating, Ticket, Trail, Warmth
 from segmenter.domain.instants import DAY, HOUR
-from segmenter.domain.ledger import Amended, Folded, Ledger, LooseRefund, Order, Totals
+from segmenter.domain.ledger import Amended, Details, Folded, Ledger, Line, LooseRefund, Order, Totals
 from segmenter.domain.profile import Attribute, Profile, Standing
 from segmenter.domain.value import Boundary, Marks
 from segmenter.ports import LaneNotes, OutboxEntry, OutboxPage, Output, Sweep
@@ -62,8 +64,12 @@ PAGES = tuple(
 )
 
 
-def sample_profiles() -> list[Profile]:
-    """Return prospects, buyers, and one customer of whom everything is known."""
+NEWEST_FORM = 2
+"""The second came with what a customer did beyond ordering, and what an order says beyond its worth."""
+
+
+def sample_profiles(form: int = NEWEST_FORM) -> list[Profile]:
+    """Return prospects, buyers, and one customer of whom everything is known; in the second form a busy one too."""
     prospects = [
         profile_of(
             f"prospect-{n}",
@@ -75,7 +81,48 @@ def sample_profiles() -> list[Profile]:
         )
         for n in range(1, 12)
     ]
-    return [*prospects, *(_buyer(n) for n in range(1, 9)), _known_by_heart()]
+    busy = [_busy()] if form > 1 else []
+    return [*prospects, *(_buyer(n) for n in range(1, 9)), _known_by_heart(), *busy]
+
+
+def _busy() -> Profile:
+    details = Details(
+        channel="web",
+        campaign="spring",
+        coupon="TEN",
+        discount=Decimal("2.50"),
+        tax=Decimal("1.90"),
+        shipping=Decimal(5),
+        cost=Decimal("40.1"),
+        lines=(Line("boot", "shoes", 2, Decimal("99.90")), Line("cap", None, 1, None)),
+        lines_by=(NOON, "e-8"),
+        discount_by=(NOON, "e-9"),
+    )
+    return profile_of(
+        "busy",
+        settled_at=NOON,
+        first_seen_at=NOON - DAY,
+        last_seen_at=NOON,
+        ledger=Ledger(
+            orders={3: Order(placed_at=NOON, gross=9_990, details=details)},
+            folded=Folded(orders=2, net=50, gross=70, sold=70, refunds=1, refunded=20, items=3, deliveries=2),
+        ),
+        present={"lifecycle": Standing("prospect", NOON), "custom.vip": Standing("in", NOON)},
+        behaviour=Behaviour(
+            tallies={7: ((20_000, 3), (20_002, 2**32 - 1)), 8: ((0, 5),)},
+            tickets={2**64 - 1: Ticket(NOON, None, "high", "mail", None), 1: Ticket(None, NOON)},
+            ratings=(Rating(NOON - 1, "e-10", "csat", 1), Rating(NOON, "e-11", "nps", 10)),
+            trails={9: Trail(((NOON - 1, 1), (NOON, 6)), True), 10: Trail()},
+            clicked_at=NOON,
+            contacted_at=NOON - HOUR,
+            warmth=Warmth(NOON, 2.5),
+            topics={"shoes": Warmth(NOON, 1.5)},
+            channels={"web": Warmth(NOON, 0.1), "app": Warmth(NOON - 1, 3.0)},
+            first_channel=(NOON - DAY, "app"),
+            held=("custom.vip",),
+        ),
+        wake_at=NOON + 2 * DAY,
+    )
 
 
 def _buyer(n: int) -> Profile:

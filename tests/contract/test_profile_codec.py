@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segmenter.adapters.profile_codec import VERSION, decode, encode
+from segmenter.domain.behaviour import Behaviour, Rating, Ticket, Trail, Warmth
 from segmenter.domain.ledger import Amended, Details, Folded, Ledger, Line, LooseRefund, Order, Totals
 from segmenter.domain.profile import Attribute, Profile, Standing
 from segmenter.errors import InvariantError
@@ -88,6 +89,32 @@ TOTALS = st.builds(
     over_refund=AMOUNTS,
     waiting_since=MOMENTS,
 )
+BUCKETS = st.dictionaries(st.integers(0, 2**31), st.integers(1, 2**32 - 1), max_size=3).map(
+    lambda counts: tuple(sorted(counts.items()))
+)
+WARMTHS = st.builds(Warmth, INSTANTS, st.floats(0, 10**6))
+TOPICS = st.dictionaries(TEXTS, WARMTHS, max_size=3)
+RATINGS = st.builds(Rating, INSTANTS, TEXTS, st.just("csat"), st.integers(1, 5)) | st.builds(
+    Rating, INSTANTS, TEXTS, st.just("nps"), st.integers(0, 10)
+)
+TICKETS = st.builds(Ticket, MOMENTS, MOMENTS, st.none() | TEXTS, st.none() | TEXTS, st.none() | TEXTS)
+TRAILS = st.builds(
+    Trail, st.lists(st.tuples(INSTANTS, st.integers(0, 2**16 - 1)), max_size=3).map(tuple), st.booleans()
+)
+BEHAVIOURS = st.builds(
+    Behaviour,
+    tallies=st.dictionaries(SHORT_HASHES, BUCKETS, max_size=3),
+    tickets=st.dictionaries(HASHES, TICKETS, max_size=3),
+    ratings=st.lists(RATINGS, max_size=3).map(tuple),
+    trails=st.dictionaries(SHORT_HASHES, TRAILS, max_size=2),
+    clicked_at=MOMENTS,
+    contacted_at=MOMENTS,
+    warmth=st.none() | WARMTHS,
+    topics=TOPICS,
+    channels=TOPICS,
+    first_channel=st.none() | st.tuples(INSTANTS, TEXTS),
+    held=st.lists(TEXTS, max_size=3).map(tuple),
+)
 VALUES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXTS
 PROFILES = st.builds(
     profile_of,
@@ -105,6 +132,7 @@ PROFILES = st.builds(
     attributes=st.dictionaries(TEXTS, st.builds(Attribute, INSTANTS, TEXTS, VALUES), max_size=3),
     wake_at=MOMENTS,
     is_held=st.booleans(),
+    behaviour=BEHAVIOURS,
 )
 
 

@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from segmenter.adapters.redis_board import RedisBoard
 from segmenter.adapters.redis_client import connect
 from segmenter.adapters.redis_lanes import RedisLaneStore
+from segmenter.domain.profile import Profile
 from segmenter.domain.value import histogram
 from segmenter.ports import Due, Output, Range
 from tests.contract.lane_sample import (
@@ -28,16 +29,34 @@ DUMPS = sorted((Path(__file__).parents[1] / "data").glob("lane_state_*.json.gz")
 
 
 @pytest.fixture(params=DUMPS, ids=lambda path: path.name)
-async def client(request: pytest.FixtureRequest, redis_url: str) -> AsyncIterator[Redis]:
+def kept(request: pytest.FixtureRequest) -> Path:
+    """The dump of a lane that a release has left."""
+    path: Path = request.param
+    return path
+
+
+@pytest.fixture
+def profiles(kept: Path) -> list[Profile]:
+    """Who is in that lane."""
+    return sample_profiles(int(kept.name.removeprefix("lane_state_").split(".")[0]))
+
+
+@pytest.fixture
+def dump(kept: Path) -> bytes:
+    """What is in that lane."""
+    return kept.read_bytes()
+
+
+@pytest.fixture
+async def client(dump: bytes, redis_url: str) -> AsyncIterator[Redis]:
     """A Redis that holds what a release has left."""
     async with connect(redis_url) as client:
-        await restore(client, request.param.read_bytes())
+        await restore(client, dump)
         yield client
 
 
-async def test_a_kept_lane_is_read(client: Redis) -> None:
+async def test_a_kept_lane_is_read(client: Redis, profiles: list[Profile]) -> None:
     lanes = RedisLaneStore(client, NAMESPACE)
-    profiles = sample_profiles()
 
     token, state = await lanes.state(0)
 
@@ -52,9 +71,8 @@ async def test_a_kept_lane_is_read(client: Redis) -> None:
     assert await lanes.held(0, 9) == ["käufer"]
 
 
-async def test_a_kept_lane_is_in_order(client: Redis) -> None:
+async def test_a_kept_lane_is_in_order(client: Redis, profiles: list[Profile]) -> None:
     lanes, board = RedisLaneStore(client, NAMESPACE), RedisBoard(client, NAMESPACE, 1)
-    profiles = sample_profiles()
     wakes = sorted((profile.wake_at, profile.customer) for profile in profiles if profile.wake_at is not None)
     revenues = sorted(
         (revenue, profile.customer) for profile in profiles if (revenue := profile.ranked_revenue) is not None
@@ -67,9 +85,9 @@ async def test_a_kept_lane_is_in_order(client: Redis) -> None:
     assert await board.fine(0, factors) == {bucket: Range(*counted) for bucket, counted in fine.items()}
 
 
-async def test_a_kept_lane_is_written_on(client: Redis) -> None:
+async def test_a_kept_lane_is_written_on(client: Redis, profiles: list[Profile]) -> None:
     owner = await Owner(lanes=RedisLaneStore(client, NAMESPACE)).acquire()
-    owner.known = {profile.customer: profile for profile in sample_profiles()}
+    owner.known = {profile.customer: profile for profile in profiles}
     forgotten = [*owner.known]
 
     commit = owner.commit_of(forget=forgotten)

@@ -42,6 +42,15 @@ def test_sizes_are_summed_over_the_lanes_and_an_emptied_segment_is_zero() -> Non
     assert _value(metrics, "segmenter_segment_customers", dimension="value", segment="B") == 5
 
 
+def test_topics_and_channels_are_one_series_however_many_there_are() -> None:
+    metrics = Metrics()
+
+    metrics.sizes(0, {("interest", "shoes"): 2, ("interest", "hats"): 3})
+
+    assert _value(metrics, "segmenter_segment_customers", dimension="interest", segment="any") == 5
+    assert "shoes" not in metrics.exposition().decode()
+
+
 def test_a_type_that_nobody_knows_makes_no_label_of_its_own() -> None:
     metrics = Metrics()
 
