@@ -89,8 +89,9 @@ def _show_view(view: "CustomerView", outlook: "Outlook", *, json: bool) -> None:
         ("dimension", "segment", "since", "announced"),
         [(s.dimension, s.segment, s.since, s.announced or "-") for s in view.segments],
     )
-    say("next, if nothing happens, and what is within reach:")
-    for line in outlook.lines():
+    lines = list(outlook.lines())
+    say("next, if nothing happens, and what is within reach:" if lines else "time alone moves nothing")
+    for line in lines:
         say(f"   {line}")
     say_table(("fact", "value"), [(name, "-" if fact is None else str(fact)) for name, fact in view.facts.items()])
 

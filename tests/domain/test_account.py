@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from segmenter.adapters.rulebook_file import parse_rulebook
 from segmenter.domain.account import Account, Inquiry
-from segmenter.domain.events import Click, Contact, Event, SupportClosed, SupportOpened, SupportRated
+from segmenter.domain.events import Click, Contact, CustomerUpdated, Event, SupportClosed, SupportOpened, SupportRated
 from segmenter.domain.explanation import Explained
 from segmenter.domain.outlook import steps_within_reach, turns_ahead
 from segmenter.domain.profile import Profile
@@ -293,3 +293,14 @@ def test_asking_leaves_the_profile_as_it_is() -> None:
     turns_ahead(inquiry)
 
     assert profile == before
+
+
+def test_who_is_kept_out_of_everything_is_told_so() -> None:
+    staff = CustomerUpdated(customer_id="c1", occurred_at=on(0), attributes={"exclude": True})
+    guest = Inquiry(Profile(customer="anon:x"), at(0), ruled(VIP), None)
+
+    account = asked(placed(), staff, rules=ruled(VIP), day=1).account_of("custom.vip")
+
+    assert account.notes[0] == "excluded by the attribute exclude: kept out of everything"
+    assert guest.account_of("custom.vip").notes == ("known by an anonymous id only: no segments until identified",)
+    assert turns_ahead(guest) == ()
