@@ -85,8 +85,16 @@ class Telling:
             moment = earliest(moment, waiting_since + self.rulebook.dedupe_horizon)
         profile.wake_at = moment
 
-    def evaluate_touched(self, touched: Collection[int], now: Instant, effective_at: Instant, cause: Because) -> None:
-        """Do what `evaluate` does, given which segments alone an event can have changed; mostly nothing moves."""
+    def evaluate_touched(
+        self,
+        touched: Collection[int],
+        now: Instant,
+        effective_at: Instant,
+        cause: Because,
+        *,
+        is_history: bool = False,
+    ) -> None:
+        """Do what `evaluate` does, given which segments alone can have changed; mostly nothing moves."""
         profile, plan = self.profile, self.rulebook.plan
         if not (plan.is_eager or profile.unannounced or profile.is_held):
             asked = plan.asked_of(touched)
@@ -95,7 +103,7 @@ class Telling:
                 self.valid_until = answer.valid_until
                 self.set_deadline()
                 return
-        self.evaluate(now, effective_at, cause)
+        self.evaluate(now, effective_at, cause, is_history=is_history)
 
     def _note_held(self, answer: Answer) -> None:
         """Keep which moves are held, and count those that were and now will not come: they would have flapped."""
@@ -239,10 +247,8 @@ def membership_of(
     """Return where the customer is now; out of each declared segment that he is not in."""
     present = {d: standing for d, standing in profile.present.items() if not d.startswith(SHADOW_PREFIX)}
     segments = {d: standing.segment for d, standing in present.items()}
-    if segments:
-        for definition in rulebook.plan.definitions:
-            if definition.state is not State.SHADOW:
-                segments.setdefault(definition.dimension, OUT)
+    if segments and rulebook.plan.outs:
+        segments = {**rulebook.plan.outs, **segments}
     return Membership(
         customer=profile.customer,
         # While a first backlog is read the profile is settled to no time yet, but knows what happened.

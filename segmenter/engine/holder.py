@@ -17,6 +17,7 @@ from segmenter.engine.ending import end
 from segmenter.engine.hold import Hold, source_of
 from segmenter.engine.intake import Evidence, LaneCondition, Place
 from segmenter.engine.lane import Lane
+from segmenter.engine.pace import FIRST_PAUSE_S, LONGEST_PAUSE_S
 from segmenter.engine.poison import said_of
 from segmenter.engine.workshop import Workshop
 from segmenter.errors import (
@@ -29,8 +30,6 @@ from segmenter.errors import (
 )
 from segmenter.ports import LaneState, Record, RefusalKind, Refused, Source, Token
 
-FIRST_PAUSE_S = 0.1
-LONGEST_PAUSE_S = 30.0
 HELP_EVERY_S = 2.0
 RELEASE_S = 1.0
 
@@ -42,6 +41,9 @@ class LaneHolder:
 
     `on_lost` is called with the lane's number when it has a newer owner although the group gave it to us.
     """
+
+    hold: type[Hold] = Hold
+    """What a takeover makes."""
 
     def __init__(self, number: int, generation: int, workshop: Workshop, on_lost: Callable[[int], None]) -> None:
         self.number = number
@@ -239,7 +241,7 @@ class LaneHolder:
             await relay.close()
             raise
         direct = [source_of(place) for place in positions if place[0] in shop.terms.direct]
-        return Hold(
+        return self.hold(
             shop.lane(state, token, relay.enqueue),
             relay,
             shop.watermark(state.notes.watermark, direct),

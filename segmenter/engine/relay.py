@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Sequence
 
 from segmenter.domain.instants import SECOND, Instant
 from segmenter.engine.backlog import Backlog, numbered_on
-from segmenter.engine.pace import seconds
+from segmenter.engine.pace import FIRST_PAUSE_S, LONGEST_PAUSE_S, seconds
 from segmenter.engine.takeover import Reconciler, Reconciliation, Taken, Takeover
 from segmenter.errors import FencedError, InvariantError, OwnershipError, TransientError
 from segmenter.ports import (
@@ -38,8 +38,6 @@ __all__ = ["Reconciler", "Reconciliation", "Relay"]
 
 ACKNOWLEDGE_EVERY_S = 1.0
 ACKNOWLEDGE_ENTRIES = 2_000
-FIRST_PAUSE_S = 0.1
-LONGEST_PAUSE_S = 30.0
 # Brokers forget a fence after a day without a record; four chances a day, not all lanes in the same minute.
 RENEW_AFTER_S = (5 * 3600.0, 7 * 3600.0)
 

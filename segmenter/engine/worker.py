@@ -15,7 +15,7 @@ from segmenter.engine.ending import end
 from segmenter.engine.hold import source_of
 from segmenter.engine.holder import HELP_EVERY_S, LaneHolder
 from segmenter.engine.intake import EngineStatus, Place, Poll
-from segmenter.engine.pace import seconds
+from segmenter.engine.pace import Pauses, seconds
 from segmenter.engine.poison import said_of
 from segmenter.engine.positions import fault_of
 from segmenter.engine.repartition import RepartitionTask, Stage
@@ -37,6 +37,9 @@ log = logging.getLogger(__name__)
 class Engine:
     """Takes polls and works them off. Made once a process; all of it runs in one event loop."""
 
+    holder: type[LaneHolder] = LaneHolder
+    """What keeps a lane."""
+
     def __init__(self, workshop: Workshop, stage: Stage, board: GlobalBoard, ownership: LaneOwnership) -> None:
         self._workshop = workshop
         self._terms: Terms = workshop.terms
@@ -49,6 +52,7 @@ class Engine:
         self._tasks: dict[Place, RepartitionTask] = {}
         self._task_places: frozenset[Place] = frozenset()
         self._stopped_places: dict[Place, str] = {}
+        self._pauses = Pauses()
         self._generation: int | None = None
         self._is_revoked = True
         self._working = asyncio.Lock()
@@ -97,7 +101,7 @@ class Engine:
             await self._let_go(lane)
         await asyncio.gather(*(self._holders[lane].renew(generation) for lane in lanes & self._holders.keys()))
         for lane in lanes - self._holders.keys():
-            holder = LaneHolder(lane, generation, self._workshop, self.note_lost)
+            holder = self.holder(lane, generation, self._workshop, self.note_lost)
             self._holders[lane] = holder
             self._keepers[lane] = asyncio.create_task(self._keep(holder), name=f"lane {lane}")
         await self._begin_tasks({place for place in partitions if place[0] in self._terms.others})
@@ -232,8 +236,10 @@ class Engine:
         for place in sorted(self._task_places - self._tasks.keys()):
             self._errand(self._begin_task(place), f"task {place[0]}/{place[1]}")
 
-    async def _begin_task(self, place: Place) -> None:
+    async def _begin_task(self, place: Place, after_s: float = 0.0) -> None:
         source = f"{place[0]}/{place[1]}"
+        if after_s:
+            await asyncio.sleep(after_s)
         while place in self._task_places - self._tasks.keys():
             try:
                 position = await self._stage.tasks.position(source)
@@ -255,10 +261,13 @@ class Engine:
         except (TransientError, OwnershipError) as error:
             log.warning("task_paused", extra={"source": task.source, "reason": str(error)})
             self._tasks.pop(place, None)
-            self._errand(self._begin_task(place), f"task {task.source}")
+            self._errand(self._begin_task(place, self._pauses.after_failure(place)), f"task {task.source}")
         except Exception as error:  # our own bug stops this partition, and no other
             log.exception("task_stopped", extra={"source": task.source})
             self._stopped_places[place] = said_of(error)
+        else:
+            if place in poll.evidence:
+                self._pauses.forget(place)
 
     def _tell_lag(self, poll: Poll, now: Instant) -> None:
         if seconds() < self._lag_told_at + LAG_EVERY_S:
