@@ -22,6 +22,7 @@ from segmenter.commands import (
     schemas,
     simulate,
     sources,
+    test,
     topics,
     worker,
 )
@@ -59,7 +60,7 @@ def root(
 
 
 _COMMANDS = (
-    *(demo, worker, topics, publish, simulate, customer, sources, positions, aside),
+    *(demo, worker, topics, publish, simulate, test, customer, sources, positions, aside),
     *(rulebook, schemas, rejected, audit, doctor),
 )
 for module in _COMMANDS:
