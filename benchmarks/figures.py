@@ -1,6 +1,7 @@
 """What a benchmark says: figures, each with the count that proves that the work behind it was done."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 class CheckError(Exception):
@@ -25,6 +26,8 @@ class Result:
 
     figures: tuple[Figure, ...]
     notes: tuple[str, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+    """What is written beside the table, by file name: a plot, the numbers behind it."""
 
 
 def expect(what: str, found: object, expected: object) -> None:

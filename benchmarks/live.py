@@ -107,6 +107,11 @@ class Watch(AbstractContextManager["Watch"]):
         time.sleep(2)
         return [Seen(at, json.loads(value)) for at, value in self._read.copy()]
 
+    def take(self) -> list[Seen]:
+        """Return what was read since the last call, and forget it."""
+        taken, self._read = self._read, []
+        return [Seen(at, json.loads(value)) for at, value in taken]
+
     def _watch(self) -> None:
         while not self._is_over:
             message = self._consumer.poll(_POLL_S)

@@ -1,6 +1,6 @@
 """Runs benchmarks by name, shows their tables, and writes each between its markers in `benchmarks/README.md`.
 
-Usage: python -m benchmarks [NAME …] [--scale S] [--write]
+Usage: python -m benchmarks [NAME …] [--scale S] [--write]. The soak, which takes an hour, must be named.
 """
 
 import argparse
@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import audit, backfill, deadlines, latency, leader, memory, segments, throughput
+from benchmarks import audit, backfill, deadlines, latency, leader, memory, segments, soak, throughput
 from benchmarks.figures import Result
 from benchmarks.machine import machine_class, versions
 
@@ -25,17 +25,21 @@ BENCHMARKS: Mapping[str, Callable[[float], Result]] = {
     "audit": audit.run,
     "backfill": backfill.run,
 }
+ALL: Mapping[str, Callable[[float], Result]] = {**BENCHMARKS, "soak": soak.run}
 _HEADER = "| what | found | asked for | what was read back and counted |\n|---|---|---|---|"
 
 
 def run(names: Sequence[str], scale: float, *, is_written: bool) -> None:
-    """Run these benchmarks, all where none is named; show each table, and write it where that is asked for."""
+    """Run these benchmarks, all but the soak where none is named; show each table, and write it where asked."""
     for name in names or BENCHMARKS:
         print(f"{name} …")
-        text = table(name, BENCHMARKS[name](scale), scale)
+        result = ALL[name](scale)
+        text = table(name, result, scale)
         print(text)
         if is_written:
             write(name, text)
+            for file, content in result.files.items():
+                README.with_name(file).write_text(content)
 
 
 def table(name: str, result: Result, scale: float, at: datetime | None = None) -> str:
@@ -65,12 +69,12 @@ def write(name: str, text: str) -> None:
 def main() -> None:
     """Run what is named; all where nothing is."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(BENCHMARKS)}; none: all")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(ALL)}; none: all but the soak")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the work that is done, such as 0.1")
     parser.add_argument("--write", action="store_true", help="put the tables into benchmarks/README.md")
     options = parser.parse_args()
-    if unknown := [name for name in options.names if name not in BENCHMARKS]:
-        parser.error(f"found {', '.join(unknown)}; expected any of {', '.join(BENCHMARKS)}")
+    if unknown := [name for name in options.names if name not in ALL]:
+        parser.error(f"found {', '.join(unknown)}; expected any of {', '.join(ALL)}")
     run(options.names, options.scale, is_written=options.write)
 
 

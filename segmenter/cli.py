@@ -10,6 +10,7 @@ import typer
 
 from segmenter import __version__
 from segmenter.commands import (
+    aside,
     audit,
     customer,
     demo,
@@ -22,6 +23,7 @@ from segmenter.commands import (
     schemas,
     simulate,
     sources,
+    test,
     topics,
     worker,
 )
@@ -59,7 +61,7 @@ def root(
 
 
 _COMMANDS = (
-    *(demo, worker, topics, publish, simulate, customer, sources, positions),
+    *(demo, worker, topics, publish, simulate, test, customer, sources, positions, aside),
     *(rulebook, hold, schemas, rejected, audit, doctor),
 )
 for module in _COMMANDS:

@@ -173,6 +173,10 @@ class Metrics:
         """A bite of a sweep looked at this many customers."""
         self._swept.inc(customers)
 
+    def aside(self, lane: int, customers: int) -> None:
+        """A lane has put this many customers aside."""
+        self._aside.labels(lane).set(customers)
+
     def boundary_round(self, *, moved_bytes: int, ranked: int, published: bool) -> None:
         """As leader, a boundary was computed over this many ranked customers from this many bytes."""
         self._rounds.labels("published" if published else "unchanged").inc()
@@ -290,7 +294,9 @@ class Metrics:
         self._outbox_age = self._gauge("outbox_age_seconds", "Age of the oldest of them.", "partition")
         self._boundary_version = self._gauge("boundary_version", "Boundary in use, by lane.", "partition")
         self._lanes = self._gauge("lanes", "Lanes of this worker, by state.", "state")
+        self._aside = self._gauge("customers_aside", "Customers our own code cannot bear.", "partition")
         self._lane_gauges: tuple[Gauge, ...] = (
+            self._aside,
             self._watermark_delay,
             self._outbox_entries,
             self._outbox_bytes,

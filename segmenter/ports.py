@@ -192,6 +192,14 @@ class Walk:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Aside:
+    """Why a customer is put aside: our own code raised for him. He has no place in the queue of deadlines."""
+
+    error: str
+    since: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LaneNotes:
     """The small state of a lane that is written whole with each commit."""
 
@@ -211,6 +219,8 @@ class LaneNotes:
     """The number of the newest order to hold or let go that this lane has adopted."""
     held: tuple[str, ...] = ()
     """Dimensions whose moves are not told now: by order, or because too many left a segment here."""
+    aside: Mapping[str, Aside] = field(default_factory=dict)
+    """By customer: nothing is played for him by time or peers until a later owner can."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,11 +259,13 @@ class ProfileWrite:
     revenue_before: int | None = None
     keeps_rank: bool = False
     """Nothing touched his revenue: it is neither told nor looked at."""
+    is_aside: bool = False
+    """He leaves the queue, whatever deadline his profile names."""
 
     @property
     def wake_after(self) -> Instant | None:
         """The deadline to queue."""
-        return None if self.profile is None else self.profile.wake_at
+        return None if self.profile is None or self.is_aside else self.profile.wake_at
 
     @property
     def revenue_after(self) -> int | None:
@@ -683,6 +695,7 @@ class Recorder(Protocol):
     def backfilled(self, lane: int, *, customers: int, share: float) -> None: ...
     def stormed(self, dimension: str) -> None: ...
     def held(self, dimensions: Collection[str]) -> None: ...
+    def aside(self, lane: int, customers: int) -> None: ...
     def boundary_round(self, *, moved_bytes: int, ranked: int, published: bool) -> None: ...
     def sizes(self, lane: int, customers: Mapping[tuple[str, str], int]) -> None: ...
     def flapped(self, dimension: str) -> None: ...

@@ -210,10 +210,10 @@ class Settings(_Section):
         "every restart moves lanes.",
     )
     heartbeat_interval: DurationText = Field(
-        default=3 * _SECOND,
+        default=_SECOND,
         ge=_SECOND / 10,
         le=600 * _SECOND,
-        description="How often the group hears of this process.",
+        description="How often the group hears of this process, and it of a rebalance.",
     )
     session_timeout: DurationText = Field(
         default=10 * _SECOND,

@@ -47,6 +47,12 @@ class KafkaHistory:
     ) -> None:
         await self._consumer.stop()
 
+    async def ends(self, places: Sequence[Place]) -> Mapping[Place, int]:
+        """Return where the logs of these partitions end now."""
+        partitions = [TopicPartition(*place) for place in places]
+        ends = await self._consumer.end_offsets(partitions)
+        return {place: ends[partition] for place, partition in zip(places, partitions, strict=True)}
+
     async def records(self, upto_by_place: Mapping[Place, int]) -> AsyncIterator[Sequence[Record]]:
         """Give the records below these offsets, some of one partition at a time.
 

@@ -18,6 +18,7 @@ or 1 MiB; whatever grows with the number of customers is cut into buckets, slice
 | `{0}:origin` | hash | the Kafka cluster and the application that all positions are of |
 | `{0}:rulebook`, `{0}:rulebook:<number>` | hash, string | the number in force; each revision of the rulebook |
 | `{0}:holds` | hash | by dimension: the newest order to hold its moves or let them go; `#` is the newest number |
+| `{0}:topics` | hash | by source: the id of the topic that its position is of |
 | `{0}:sources` | hash | by input topic: its newest event, longest silence, the order not to wait for it |
 | `{0}:sources:<topic>` | sorted set | hours of the last four weeks in which it spoke |
 
@@ -103,6 +104,11 @@ def sources_key(namespace: str) -> str:
 def origin_key(namespace: str) -> str:
     """Return the key of where the positions come from."""
     return f"{{{namespace}:0}}:origin"
+
+
+def topic_ids_key(namespace: str) -> str:
+    """Return the key of which incarnation of its topic each position is of."""
+    return f"{{{namespace}:0}}:topics"
 
 
 def nothing_beside(key: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from segmenter.domain.revision import FIRST
 from segmenter.domain.value import Boundary, Marks
 from segmenter.errors import InvariantError
-from segmenter.ports import LaneNotes, LaneState, Output, Sweep, Token, Walk
+from segmenter.ports import Aside, LaneNotes, LaneState, Output, Sweep, Token, Walk
 
 # Stands between dimension and segment; neither holds a control character.
 _BETWEEN = "\x1f"
@@ -18,11 +18,13 @@ Fields = Mapping[bytes, bytes]
 
 def pack_notes(notes: LaneNotes) -> list[bytes]:
     """Return the notes as fields and values; what the leader reads of a lane stands in fields of its own."""
-    rest = {
+    rest: dict[str, object] = {
         "sweep": None if notes.sweep is None else _sweep_form(notes.sweep),
         "announce_from": notes.announce_from,
         "recover_upto": dict(notes.recover_upto),
     }
+    if notes.aside:
+        rest["aside"] = {customer: [found.error, found.since] for customer, found in notes.aside.items()}
     return [
         *(b"watermark", b"%d" % notes.watermark),
         *(b"live", b"1" if notes.is_live else b"0"),
@@ -63,6 +65,9 @@ def unpack_notes(fields: Fields) -> LaneNotes:
         walk=None if rest.get("walk") is None else _walk(rest["walk"]),
         orders=rest.get("orders", 0),
         held=tuple(rest.get("held", ())),
+        aside={
+            customer: Aside(error=error, since=since) for customer, (error, since) in rest.get("aside", {}).items()
+        },
     )
 
 

@@ -19,6 +19,8 @@ ANSWERS_KEPT = 200
 STEPS_KEPT = 50
 """Events kept of one sequence."""
 TOPICS_KEPT = 16
+# Sums of fading weights that are equal on paper differ in their last bits, by the order in which they were added.
+_NEARLY = 1e-9
 
 
 @dataclass(slots=True)
@@ -178,7 +180,7 @@ def leading(topics: Mapping[str, Warmth], present: str | None, margin: Decimal, 
         return None
     newest = max(warmth.at for warmth in topics.values())
     weights = {name: warmth.faded_to(newest, half_life) for name, warmth in topics.items()}
-    best = min(weights, key=lambda name: (-weights[name], name))
-    if present in weights and weights[best] <= float(margin) * weights[present]:
+    most = max(weights.values())
+    if present in weights and most <= float(margin) * weights[present] * (1 + _NEARLY):
         return present
-    return best
+    return min(name for name, weight in weights.items() if weight >= most * (1 - _NEARLY))

@@ -1,7 +1,7 @@
 """The evaluator, one for live traffic, backfill, preview and explanation. Answers carry their expiry."""
 
-from collections.abc import Iterable
-from typing import assert_never
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from segmenter.domain.attributes import attribute_finding
 from segmenter.domain.behaviour import Trail
@@ -33,34 +33,36 @@ from segmenter.domain.windows import NEVER
 _NO_TRAIL = Trail()
 
 
-def find(condition: Condition, sight: Sight) -> Finding:  # noqa: PLR0911, PLR0912 - one line a kind
+def find(condition: Condition, sight: Sight) -> Finding:
     """Return the answer of a condition at the moment of the sight."""
-    match condition:
-        case Measured():
-            return measured(condition, sight)
-        case InDimension(dimension, segments):
-            present = sight.segments.get(dimension)
-            return Finding(present in segments, actual=present)
-        case Absent():
-            return _absent(condition, sight)
-        case Sequence():
-            return _sequence(condition, sight)
-        case HasAttribute():
-            return attribute_finding(condition, sight)
-        case InSegment(name):
-            present = sight.segments.get(f"{CUSTOM_PREFIX}{name}", OUT)
-            return Finding(present == IN, actual=present)
-        case Scored(score, bound):
-            number = sight.scores.get(score.value)
-            return Finding(number is not None and bound.holds(number), actual=number)
-        case All(conditions):
-            return all_of(find(part, sight) for part in conditions)
-        case AnyOf(conditions):
-            return any_of(find(part, sight) for part in conditions)
-        case Not(inner):
-            return negated(find(inner, sight))
-        case _:
-            assert_never(condition)
+    return _FINDERS[type(condition)](condition, sight)
+
+
+def _in_dimension(leaf: InDimension, sight: Sight) -> Finding:
+    present = sight.segments.get(leaf.dimension)
+    return Finding(present in leaf.segments, actual=present)
+
+
+def _in_segment(leaf: InSegment, sight: Sight) -> Finding:
+    present = sight.segments.get(f"{CUSTOM_PREFIX}{leaf.name}", OUT)
+    return Finding(present == IN, actual=present)
+
+
+def _scored(leaf: Scored, sight: Sight) -> Finding:
+    number = sight.scores.get(leaf.score.value)
+    return Finding(number is not None and leaf.bound.holds(number), actual=number)
+
+
+def _all(condition: All, sight: Sight) -> Finding:
+    return all_of([find(part, sight) for part in condition.conditions])
+
+
+def _any(condition: AnyOf, sight: Sight) -> Finding:
+    return any_of([find(part, sight) for part in condition.conditions])
+
+
+def _not(condition: Not, sight: Sight) -> Finding:
+    return negated(find(condition.condition, sight))
 
 
 def _absent(leaf: Absent, sight: Sight) -> Finding:
@@ -96,8 +98,23 @@ def _known(at: Instant | None, times: Iterable[Instant]) -> list[Instant]:
 
 
 def _sequence(leaf: Sequence, sight: Sight) -> Finding:
-    track = sight.rulebook.plan.track_by_sequence[leaf]
-    return sequence_finding(leaf, sight.behaviour.trails.get(track.key, _NO_TRAIL), sight.now)
+    key = sight.rulebook.plan.key_by_leaf[id(leaf)]
+    return sequence_finding(leaf, sight.behaviour.trails.get(key, _NO_TRAIL), sight.now)
+
+
+# Looked up by type: a rulebook has hundreds of conditions, and matching them in turn took longer than most answers.
+_FINDERS: Mapping[type, Callable[[Any, Sight], Finding]] = {
+    Measured: measured,
+    InDimension: _in_dimension,
+    Absent: _absent,
+    Sequence: _sequence,
+    HasAttribute: attribute_finding,
+    InSegment: _in_segment,
+    Scored: _scored,
+    All: _all,
+    AnyOf: _any,
+    Not: _not,
+}
 
 
 def membership(definition: Definition, sight: Sight) -> tuple[Finding, bool]:

@@ -33,7 +33,7 @@ from segmenter.domain.conditions import (
 )
 from segmenter.domain.evaluation import find
 from segmenter.domain.finding import Actual, Finding
-from segmenter.domain.instants import Instant, rfc3339, span_text
+from segmenter.domain.instants import Instant, rfc3339, span_text, span_words
 from segmenter.domain.money import money_text
 from segmenter.domain.sight import Sight
 from segmenter.domain.windows import NEVER, Window
@@ -70,7 +70,8 @@ def explained(condition: Condition, sight: Sight) -> Explained:
     parts = tuple(explained(part, sight) for part in parts_of(condition))
     if parts:
         name = "all" if isinstance(condition, All) else "any" if isinstance(condition, AnyOf) else "not"
-        return Explained(name, finding.holds, "", "", until, parts=parts)
+        missing = must_end(parts[0]) if name == "not" and not finding.holds else ""
+        return Explained(name, finding.holds, "", "", until, missing, parts)
     currency = sight.rulebook.currency
     return Explained(
         name_of(condition),
@@ -80,6 +81,13 @@ def explained(condition: Condition, sight: Sight) -> Explained:
         until,
         "" if finding.holds else _missing(condition, finding, currency),
     )
+
+
+def must_end(part: Explained) -> str:
+    """Return what would make a `not` hold: the end of what it refuses, and when that comes by itself."""
+    when = "" if part.until is None else f" (by time alone at {rfc3339(part.until)})"
+    what = f"the end of `{part.condition}`" if part.parts else f"{part.condition} no longer {part.threshold}"
+    return what + when
 
 
 def leaves_explained(definition: Definition, sight: Sight, *, is_in: bool) -> list[Explained]:
@@ -166,10 +174,12 @@ def _actual(leaf: Condition, actual: Actual, currency: str) -> str:
     if actual is None:
         return "none" if isinstance(leaf, InDimension) else "nothing"
     match leaf:
+        case Measured(measure) if UNIT_OF.get(measure) is Unit.SPAN:
+            return span_words(int(actual))
         case Measured(measure):
             return _number(actual, UNIT_OF.get(measure, Unit.COUNT), currency)
         case Absent() | HasAttribute(_, Age()):
-            return _number(actual, Unit.SPAN, currency)
+            return span_words(int(actual))
         case _:
             return str(actual)
 
@@ -205,6 +215,8 @@ def _missing(leaf: Condition, finding: Finding, currency: str) -> str:
         rises = leaf.bound.comparison in (Comparison.AT_LEAST, Comparison.BETWEEN, Comparison.EQUALS)
         if unit is not Unit.SPAN and rises and found < leaf.bound.least:
             return f"{_number(leaf.bound.least - found, unit, currency)} more"
+        if unit is Unit.COUNT and leaf.bound.comparison is Comparison.MORE_THAN:
+            return f"{int(leaf.bound.least // 1) + 1 - found} more"
         if unit is not Unit.SPAN and leaf.bound.comparison is Comparison.MORE_THAN:
             return f"more than {_number(leaf.bound.least - found, unit, currency)} more"
     return f"time until {rfc3339(finding.until)}" if finding.until < NEVER else ""

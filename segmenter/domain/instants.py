@@ -69,3 +69,16 @@ def span_text(span: Span) -> str:
         if span % length == 0:
             return f"{span // length}{unit}"
     return f"{span}us"
+
+
+def span_words(span: Span) -> str:
+    """Return about how long a span is, in its two largest units: `48d21h`; exact where two units are enough."""
+    parts: list[str] = []
+    rest = span
+    for unit, length in (("d", DAY), ("h", HOUR), ("m", MINUTE), ("s", SECOND), ("ms", MILLISECOND)):
+        count, rest = divmod(rest, length)
+        if count:
+            parts.append(f"{count}{unit}")
+        if len(parts) == 2 or (parts and count == 0):
+            break
+    return "".join(parts) or span_text(span)

@@ -172,6 +172,11 @@ class Ledger:
     loose_refunds: dict[int, LooseRefund] = field(default_factory=dict)
     folded: Folded = Folded()
 
+    @property
+    def orders_at_hand(self) -> int:
+        """Return how many orders take memory, as a sealed ledger does."""
+        return len(self.orders)
+
     def with_order(self, key: int, order: Order) -> "Ledger":
         """Return the ledger with this entry in place of what stood there."""
         return Ledger(orders={**self.orders, key: order}, loose_refunds=self.loose_refunds, folded=self.folded)

@@ -56,9 +56,10 @@ def _summed(leaf: Measured, now: Instant, parts: Iterable[Part], folded: int) ->
 
 
 def _tallied(leaf: Measured, sight: Sight) -> Finding:
-    window, plan = leaf.window, sight.rulebook.plan
-    tally = plan.tally_by_leaf[leaf]
-    buckets = sight.behaviour.tallies.get(tally.key, ())
+    window = leaf.window
+    buckets = sight.behaviour.tallies.get(sight.rulebook.plan.key_by_leaf[id(leaf)], ())
+    if not buckets:
+        return Finding(leaf.bound.holds(0), actual=0)
     inside = [(exit_at, count) for bucket, count in buckets if (exit_at := window.bucket_exit_at(bucket)) > sight.now]
     total = sum(count for _, count in inside)
     leaving = [one for one in inside if one[0] < NEVER]
@@ -78,14 +79,16 @@ def _of_tickets(leaf: Measured, sight: Sight) -> Finding:
         return Finding(False)
     since = min(inside)
     until = min(leaf.window.exit_at(since), _span_until(leaf.bound, since, sight.now))
-    return Finding(leaf.bound.holds(sight.now - since), until, actual=sight.now - since)
+    # One that was opened after now counts as opened just now.
+    open_for = max(0, sight.now - since)
+    return Finding(leaf.bound.holds(open_for), until, actual=open_for)
 
 
 def _span_until(bound: Bound, since: Instant, now: Instant) -> Instant:
     """Return when a growing span first crosses a bound."""
     edges = [since + int(edge) + extra for edge in (bound.least, bound.most) if edge is not None for extra in (0, 1)]
-    holds = bound.holds(now - since)
-    return min((at for at in edges if at > now and bound.holds(at - since) != holds), default=NEVER)
+    holds = bound.holds(max(0, now - since))
+    return min((at for at in edges if at > now and bound.holds(max(0, at - since)) != holds), default=NEVER)
 
 
 def _admits_ticket(where: Filter, ticket: Ticket) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from segmenter.domain.changes import Membership, Traits
-from segmenter.domain.conditions import OUT, SHADOW_PREFIX, State
+from segmenter.domain.conditions import SHADOW_PREFIX
 from segmenter.domain.instants import Instant
 from segmenter.domain.money import money_text
 from segmenter.domain.profile import Profile
@@ -19,12 +19,8 @@ def membership_of(
     """Return where the customer is now; out of each declared segment that he is not in."""
     present = {d: standing for d, standing in profile.present.items() if not d.startswith(SHADOW_PREFIX)}
     segments = {d: standing.segment for d, standing in present.items()}
-    if segments:
-        for definition in rulebook.plan.definitions:
-            if definition.state is not State.SHADOW:
-                segments.setdefault(definition.dimension, OUT)
-        for dimension in rulebook.plan.paused:
-            segments.setdefault(dimension, OUT)
+    if segments and rulebook.plan.outs:
+        segments = {**rulebook.plan.outs, **segments}
     return Membership(
         customer=profile.customer,
         # While a first backlog is read the profile is settled to no time yet, but knows what happened.

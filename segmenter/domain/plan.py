@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from zlib import crc32
 
 from segmenter.domain.conditions import (
+    OUT,
     TALLIED,
     Absent,
     Activity,
@@ -75,11 +76,13 @@ class Plan:
     """Whether there are more dimensions than lifecycle and value."""
     click_tallies: tuple[Tally, ...] = ()
     contact_tallies: tuple[Tally, ...] = ()
-    tally_by_leaf: Mapping[Measured, Tally] = field(default_factory=dict)
+    key_by_leaf: Mapping[int, int] = field(default_factory=dict)
+    """The key of the tally or track behind each leaf, by its `id`: to hash a leaf takes longer than to ask it."""
+    outs: Mapping[str, str] = field(default_factory=dict)
+    """Out of every segment that is live or paused: what is told of one who is in none."""
     bounds_by_tally: Mapping[int, tuple[tuple[Bound, int], ...]] = field(default_factory=dict)
     """The bounds that a count is held against, each with the definition that asks."""
     tracks: tuple[Track, ...] = ()
-    track_by_sequence: Mapping[Sequence, Track] = field(default_factory=dict)
     track_types: frozenset[str] = frozenset()
     asking_by_track: Mapping[int, frozenset[int]] = field(default_factory=dict)
     absences: tuple[tuple[Absent, int], ...] = ()
@@ -122,6 +125,7 @@ def plan_of(segments: Iterable[Definition], *, has_dimensions: bool, has_clicks:
         (leaf, place) for leaf, place in asked if isinstance(leaf, Absent) and leaf.activity in _FREQUENT
     )
     missed = {leaf.activity for leaf, _ in absences}
+    shown = [*definitions, *(definition for definition in declared if definition.state is State.PAUSED)]
     return Plan(
         definitions=definitions,
         definition_by_dimension={definition.dimension: definition for definition in definitions},
@@ -129,10 +133,14 @@ def plan_of(segments: Iterable[Definition], *, has_dimensions: bool, has_clicks:
         has_dimensions=has_dimensions,
         click_tallies=clicks,
         contact_tallies=contacts,
-        tally_by_leaf=tallies,
+        key_by_leaf={
+            id(leaf): tallies[leaf].key if isinstance(leaf, Measured) else tracks[leaf].key
+            for leaf, _ in asked
+            if leaf in tallies or leaf in tracks
+        },
+        outs={definition.dimension: OUT for definition in shown if definition.state is not State.SHADOW},
         bounds_by_tally={tally.key: _bounds(tally, tallies, asked) for tally in kept},
         tracks=tuple(tracks.values()),
-        track_by_sequence=tracks,
         track_types=types,
         asking_by_track={
             track.key: frozenset(place for leaf, place in asked if leaf == sequence)

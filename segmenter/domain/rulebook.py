@@ -84,7 +84,7 @@ class EngagementRule:
 
     half_life: Span = 7 * DAY
     hot: Decimal = Decimal(5)
-    warm: Decimal = Decimal(1)
+    warm: Decimal = Decimal("0.5")
     weights: tuple[tuple[str, Decimal], ...] = ()
 
 

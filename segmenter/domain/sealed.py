@@ -67,6 +67,12 @@ class SealedLedger:
             self._opened = opened
         return opened
 
+    @property
+    def orders_at_hand(self) -> int:
+        """Return how many orders take the memory of opened ones, roughly; packed bytes count as some."""
+        opened = 0 if self._opened is None else len(self._opened.orders)
+        return opened + len(self.added) + len(self.packed) // 256
+
     def may_hold(self, key: int) -> bool:
         """Tell whether there may be something under this hash; False is certain."""
         return key.to_bytes(8, "little") in self.packed or any(added == key for added, _ in self.added)

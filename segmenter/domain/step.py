@@ -81,7 +81,10 @@ def step(
             _settle(telling, at)
             # An event may have brought him further than the lane: what peers do to him then comes after it.
             now = telling.profile.settled_at
-            telling.evaluate(now, now, PEERS, is_history=is_first)
+            if rulebook.plan.is_plain:
+                telling.evaluate(now, now, PEERS, is_history=is_first)
+            else:
+                telling.evaluate_touched((), now, now, PEERS, is_history=is_first)
         case Released(at=at):
             _settle(telling, at)
             telling.release(telling.profile.settled_at)

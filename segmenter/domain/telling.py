@@ -115,8 +115,16 @@ class Telling:
         self.set_deadline()
         return has_moved
 
-    def evaluate_touched(self, touched: Collection[int], now: Instant, effective_at: Instant, cause: Because) -> None:
-        """Do what `evaluate` does, given which segments alone an event can have changed; mostly nothing moves."""
+    def evaluate_touched(
+        self,
+        touched: Collection[int],
+        now: Instant,
+        effective_at: Instant,
+        cause: Because,
+        *,
+        is_history: bool = False,
+    ) -> None:
+        """Do what `evaluate` does, given which segments alone can have changed; mostly nothing moves."""
         profile, plan = self.profile, self.rulebook.plan
         if not (plan.is_eager or profile.unannounced or profile.is_held):
             asked = plan.asked_of(touched)
@@ -125,7 +133,7 @@ class Telling:
                 self.valid_until = answer.valid_until
                 self.set_deadline()
                 return
-        self.evaluate(now, effective_at, cause)
+        self.evaluate(now, effective_at, cause, is_history=is_history)
 
     def _note_held(self, answer: Answer) -> None:
         """Keep which moves are held, and count those that were and now will not come: they would have flapped."""

@@ -1,7 +1,7 @@
 """One commit in the making: profiles that were touched, what they said, and what that does to the lane's counts."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from segmenter.domain.causes import Cause, Rejection, RejectReason, Transition
 from segmenter.domain.changes import CauseKind, ChangeSet, Membership
@@ -13,10 +13,12 @@ from segmenter.domain.rulebook import Rulebook
 from segmenter.domain.step import step
 from segmenter.engine.orders import held_by
 from segmenter.engine.outbox import Outbox
+from segmenter.engine.poison import said_of
 from segmenter.engine.reading import Forwarded
 from segmenter.engine.storm import StormWatch
 from segmenter.engine.terms import Terms
-from segmenter.ports import Encoder, LaneNotes, OutboxPage, Output, ProfileWrite, Record, Recorder, Source
+from segmenter.errors import SegmenterError
+from segmenter.ports import Body, Encoder, LaneNotes, OutboxPage, Output, ProfileWrite, Record, Recorder, Source
 
 
 class Batch:
@@ -42,6 +44,12 @@ class Batch:
         self.upto: Mapping[Source, int] = {}
         self.storms = StormWatch(terms.partitions)
         self.sizes_before: Mapping[tuple[str, str], int] = {}
+        self.aside: Collection[str] = ()
+        """Customers who had been put aside before: they have no place in the queue."""
+        self.failed: dict[str, str] = {}
+        """Customers for whom our own code raised, with the error."""
+        self.is_careful = False
+        """What is said by those who are attempted is written at once, to find out who it is that cannot be."""
 
     def add(self, profiles: Iterable[tuple[str, Profile | None]]) -> None:
         """Take in customers as they are stored."""
@@ -61,17 +69,55 @@ class Batch:
         return [customer for customer, profile in self._before.items() if profile is not None]
 
     def due_by(self, at: Instant) -> list[tuple[Instant, str]]:
-        """Return the customers at hand whose deadline has come, with it."""
+        """Return the customers at hand whose deadline has come, with it; none who is put aside."""
         return [
             (profile.wake_at, customer)
             for customer, profile in self._now.items()
-            if profile is not None and profile.wake_at is not None and profile.wake_at <= at
+            if profile is not None
+            and profile.wake_at is not None
+            and profile.wake_at <= at
+            and customer not in self.failed
+            and (customer not in self.aside or profile is not self._before[customer])
         ]
+
+    def is_held(self, customer: str) -> bool:
+        """Tell whether a customer is silent since a rewind."""
+        profile = self._now[customer]
+        return profile is not None and profile.is_held
+
+    def attempt(self, customer: str, cause: Cause) -> None:
+        """Step one customer; where our own code raises he stays as he is, and is noted as failed."""
+        if customer in self.failed:
+            return
+        try:
+            transition = self._transition(customer, cause)
+            if self.is_careful:
+                for said in transition.said:
+                    self._body(said)
+        except SegmenterError:
+            raise
+        except Exception as error:  # noqa: BLE001  # our own bug: it costs this customer his moves, not the lane
+            self.failed[customer] = said_of(error)
+        else:
+            self._take(customer, transition, BEGINNING)
+
+    def restored(self) -> set[str]:
+        """Return who was put aside before, and could be stepped now."""
+        steppable = self.aside - self.failed.keys() if self.aside else set()
+        return {c for c in steppable if c in self._before and self._now[c] is not self._before[c]}
 
     def step(self, customer: str, cause: Cause, caused_at: Instant = BEGINNING) -> Transition:
         """Step one customer and keep what he says for the outbox."""
+        transition = self._transition(customer, cause)
+        self._take(customer, transition, caused_at)
+        return transition
+
+    def _transition(self, customer: str, cause: Cause) -> Transition:
         profile = self._now[customer] or Profile(customer=customer)
-        transition = step(profile, cause, self._rulebook, self._boundary, self._held)
+        return step(profile, cause, self._rulebook, self._boundary, self._held)
+
+    def _take(self, customer: str, transition: Transition, caused_at: Instant) -> None:
+        """Take over what came of a step."""
         self._now[customer] = transition.profile
         if transition.said:
             self._said += [(said, caused_at) for said in transition.said]
@@ -84,7 +130,6 @@ class Batch:
             self._recorder.odd("over_refund")
         for dimension in transition.flaps:
             self._recorder.flapped(dimension)
-        return transition
 
     def _break_storms(self, transition: Transition) -> None:
         """Hold what too many customers leave, from here on."""
@@ -102,15 +147,19 @@ class Batch:
             return False
         return kind is CauseKind.DEFINITION or not (said.history or self._is_history(said.effective_at))
 
-    def _tell(self, said: ChangeSet, caused_at: Instant) -> None:
-        body = self._encoder.change_record(
+    def _body(self, said: ChangeSet | Membership) -> Body:
+        if isinstance(said, Membership):
+            return self._encoder.membership_record(said)
+        return self._encoder.change_record(
             said,
             recorded_at=self.recorded_at,
             revision=self._rulebook.revision,
             backfill=said.history or self._is_history(said.effective_at),
             upto=self.upto,
         )
-        self._outbox.put(Output.CHANGES, body, self.recorded_at, caused_at)
+
+    def _tell(self, said: ChangeSet, caused_at: Instant) -> None:
+        self._outbox.put(Output.CHANGES, self._body(said), self.recorded_at, caused_at)
         for change in said.changes:
             self._recorder.changed(change.dimension, change.before, change.after, said.cause.kind)
 
@@ -132,13 +181,20 @@ class Batch:
         self.reject(record, Rejection(RejectReason.ORDER_UNKNOWN, detail))
 
     def writes(self) -> list[ProfileWrite]:
-        """Return what there is to store: every profile that is not as it was."""
+        """Return what there is to store: every profile that is not as it was, and whoever leaves the queue."""
         before_by_customer = self._before
-        return [
+        writes = [
             _write(customer, before, profile)
             for customer, profile in self._now.items()
             if (before := before_by_customer[customer]) is not profile
+            or (customer in self.failed and customer not in self.aside)
         ]
+        if self.failed or self.aside:
+            for write in writes:
+                write.is_aside = write.customer in self.failed
+                if write.customer in self.aside:
+                    write.wake_before = None
+        return writes
 
     def sizes(self) -> dict[tuple[str, str], int]:
         """Return by how much each segment grew, and how many more wait to be told of each dimension."""
@@ -165,9 +221,7 @@ class Batch:
             if isinstance(said, ChangeSet):
                 self._tell(said, caused_at)
             else:
-                self._outbox.put(
-                    Output.MEMBERSHIPS, self._encoder.membership_record(said), self.recorded_at, caused_at
-                )
+                self._outbox.put(Output.MEMBERSHIPS, self._body(said), self.recorded_at, caused_at)
         return self._outbox.pages(), self._outbox.next_seq
 
 

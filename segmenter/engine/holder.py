@@ -17,6 +17,7 @@ from segmenter.engine.ending import end
 from segmenter.engine.hold import Hold, source_of
 from segmenter.engine.intake import Evidence, LaneCondition, Place
 from segmenter.engine.lane import Lane
+from segmenter.engine.pace import FIRST_PAUSE_S, LONGEST_PAUSE_S
 from segmenter.engine.poison import said_of
 from segmenter.engine.workshop import Workshop
 from segmenter.errors import (
@@ -29,8 +30,6 @@ from segmenter.errors import (
 )
 from segmenter.ports import LaneState, Record, RefusalKind, Refused, Source, Token
 
-FIRST_PAUSE_S = 0.1
-LONGEST_PAUSE_S = 30.0
 HELP_EVERY_S = 2.0
 RELEASE_S = 1.0
 
@@ -42,6 +41,9 @@ class LaneHolder:
 
     `on_lost` is called with the lane's number when it has a newer owner although the group gave it to us.
     """
+
+    hold: type[Hold] = Hold
+    """What a takeover makes."""
 
     def __init__(self, number: int, generation: int, workshop: Workshop, on_lost: Callable[[int], None]) -> None:
         self.number = number
@@ -75,8 +77,8 @@ class LaneHolder:
 
     @property
     def reason(self) -> str:
-        """Why it does not run, or waits; empty where it simply runs."""
-        return self._reason if self._hold is None else self._hold.waits_for
+        """Why it does not run, or waits, or cannot publish; empty where it simply runs."""
+        return self._reason if self._hold is None else self._hold.waits_for or self._hold.relay.trouble
 
     def look_at_sources(self, now: Instant) -> Mapping[Source, Span]:
         """Return for how long each of its sources has made no progress; nothing while it is not held."""
@@ -173,6 +175,11 @@ class LaneHolder:
         else:
             hold.break_off(OwnershipError(f"lane {self.number} had another owner meanwhile"))
 
+    @property
+    def is_stopped(self) -> bool:
+        """It waits for an operator's help."""
+        return self._stop_reason is not None
+
     def stop(self, reason: str) -> None:
         """Stop the lane for good, with the reason for the operator."""
         self._stop_reason = reason
@@ -240,7 +247,7 @@ class LaneHolder:
             await relay.close()
             raise
         direct = [source_of(place) for place in positions if place[0] in shop.terms.direct]
-        return Hold(
+        return self.hold(
             shop.lane(state, token, rulebook, relay.enqueue),
             relay,
             shop.watermark(state.notes.watermark, direct),

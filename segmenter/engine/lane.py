@@ -10,23 +10,24 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from segmenter.domain.causes import Arrived, PeersMoved, Released, Tick, Verdict
+from segmenter.domain.causes import Arrived, Verdict
 from segmenter.domain.instants import MILLISECOND, SECOND, Instant
 from segmenter.domain.rulebook import Rulebook
 from segmenter.domain.step import ORDER_FACTS
 from segmenter.domain.value import Boundary
 from segmenter.engine.batch import Batch
+from segmenter.engine.due_work import step_work, with_asides
 from segmenter.engine.kept import KeptProfiles
 from segmenter.engine.orders import Offer, notes_adopting, notes_obeying
 from segmenter.engine.outbox import Outbox
 from segmenter.engine.reading import Reading, place_of
 from segmenter.engine.state import state_after
 from segmenter.engine.storm import StormWatch
-from segmenter.engine.sweep import sweep_for, walked
+from segmenter.engine.sweep import sweep_for
 from segmenter.engine.terms import Terms
-from segmenter.engine.walk import beyond, share_done, walked_on
+from segmenter.engine.walk import beyond, share_done
 from segmenter.engine.work import Work, bite_of
-from segmenter.errors import OwnershipError
+from segmenter.errors import OwnershipError, SegmenterError
 from segmenter.ports import (
     WATERMARK,
     Commit,
@@ -97,6 +98,8 @@ class Lane:
         services.recorder.rulebook_adopted(state.lane, state.notes.revision)
         if state.notes.walk is not None:
             services.recorder.backfilled(state.lane, customers=0, share=share_done(state.notes.walk))
+        self._retry = sorted(state.notes.aside)
+        services.recorder.aside(state.lane, len(state.notes.aside))
 
     async def advance(self, reading: Reading, watermark: Instant, now: Instant) -> None:
         """Work off what was read and what has become due by `watermark`, in one commit.
@@ -108,20 +111,40 @@ class Lane:
         if not self._is_worth_a_commit(reading, work, notes):
             self.has_more = False
             return
-        batch = await self._load(reading, work, notes, now)
-        started = time.perf_counter()
-        if notes.walk is not None:
-            beyond(batch, notes.walk)
-        self._step_arrivals(batch, reading, FOREVER if self.is_live_at(now) else notes.watermark)
-        notes = self._step_work(batch, work, notes, now)
-        for record, rejection in reading.rejected:
-            batch.reject(record, rejection)
-            self._services.recorder.events("none", Verdict.REJECTED)
-        self._services.recorder.spent("step", time.perf_counter() - started)
-        commit = self._commit_of(batch, reading, notes, work)
+        batch, commit = await self._prepared(reading, work, notes, now)
         await self._commit(commit)
         self._storms = batch.storms
         await self._note_progress(work, commit.profiles)
+
+    async def _prepared(self, reading: Reading, work: Work, notes: LaneNotes, now: Instant) -> tuple[Batch, Commit]:
+        """Return the commit, and what it was made of.
+
+        Where something cannot be written, find out by a second try whether time or a walk has said it.
+        """
+        batch = await self._load(reading, work, notes, now)
+        try:
+            return batch, self._stepped(batch, reading, work, notes)
+        except SegmenterError:
+            raise
+        except Exception:
+            if not work.customers() and notes.walk is None:
+                raise
+        batch = await self._load(reading, work, notes, now)
+        batch.is_careful = True
+        return batch, self._stepped(batch, reading, work, notes)
+
+    def _stepped(self, batch: Batch, reading: Reading, work: Work, notes: LaneNotes) -> Commit:
+        """Step events, then all that time and others bring, and return what that comes to."""
+        started, now, recorder = time.perf_counter(), batch.recorded_at, self._services.recorder
+        if notes.walk is not None:
+            beyond(batch, notes.walk)
+        self._step_arrivals(batch, reading, FOREVER if self.is_live_at(now) else notes.watermark)
+        notes = step_work(batch, work, notes, now, self._terms, recorder)
+        for record, rejection in reading.rejected:
+            batch.reject(record, rejection)
+            recorder.events("none", Verdict.REJECTED)
+        recorder.spent("step", time.perf_counter() - started)
+        return self._commit_of(batch, reading, with_asides(notes, batch, self.state.lane, now), work)
 
     async def adopt(self, boundary: Boundary) -> None:
         """Compute with this boundary from now on, and begin to look at those whom it can move."""
@@ -177,9 +200,11 @@ class Lane:
             work.ticks = [(entry.at, entry.customer) for entry in due]
             if not due:
                 self._next_due = await store.next_due(lane)
+        work.retried = self._retry[: terms.ticks_per_commit]
         if notes.sweep is not None:
             work.swept = await bite_of(store, lane, notes.sweep, terms.sweep_per_commit)
         if notes.walk is not None and self.may_walk:
+            work.is_walking = True
             work.walked = await store.stored(lane, notes.walk.cursor, terms.walk_per_commit)
         work.is_passed = bool(notes.recover_upto) and self._has_passed(reading, notes)
         if work.is_passed:
@@ -198,8 +223,9 @@ class Lane:
             moved
             or reading.markers
             or work.ticks
+            or work.retried
             or notes.sweep is not None
-            or (notes.walk is not None and self.may_walk)
+            or work.is_walking
             or work.is_passed
             or notes.is_live != before.is_live
             or notes.watermark >= before.watermark + STORED_EVERY
@@ -214,7 +240,7 @@ class Lane:
         # What an operator sets counts, also where the first start had caught up before he set it.
         is_set = self._terms.announce_from is not None
         batch.announce_from = self._terms.announce_from if is_set else notes.announce_from
-        batch.recorded_at = now
+        batch.recorded_at, batch.aside = now, notes.aside.keys()
         batch.upto = {**self.state.positions, **reading.positions, WATERMARK: notes.watermark}
         customers = batch.missing([*(decoded.customer for decoded, _ in reading.arrivals), *work.customers()])
         kept, unknown = self._kept.among(customers)
@@ -245,30 +271,6 @@ class Lane:
             verdicts[met] = verdicts.get(met, 0) + 1
         for (kind, verdict), count in verdicts.items():
             self._services.recorder.events(kind, verdict, count)
-
-    def _step_work(self, batch: Batch, work: Work, notes: LaneNotes, now: Instant) -> LaneNotes:
-        """Play deadlines by (time, customer), look at those a boundary may have moved, release the held."""
-        watermark, recorder = notes.watermark, self._services.recorder
-        for at, customer in sorted({*work.ticks, *batch.due_by(watermark)}):
-            if batch.holds(customer):
-                batch.step(customer, Tick(watermark))
-            if notes.is_live:
-                recorder.deadline_played(max(0, now - at) / SECOND)
-        if notes.sweep is not None:
-            for _, customer in work.swept:
-                batch.step(customer, PeersMoved(watermark, is_first=notes.sweep.is_first))
-            recorder.swept(len(work.swept))
-            is_cut = len(work.swept) >= self._terms.sweep_per_commit
-            notes = replace(notes, sweep=walked(notes.sweep, work.swept[-1] if is_cut else None))
-        for customer in work.released:
-            batch.step(customer, Released(watermark))
-        if work.is_passed and len(work.released) < self._terms.sweep_per_commit:
-            notes = replace(notes, recover_upto={})
-        if notes.walk is not None and self.may_walk:
-            walk = walked_on(notes.walk, work.walked, is_cut=len(work.walked) >= self._terms.walk_per_commit)
-            notes = replace(notes, walk=walk)
-            recorder.backfilled(self.state.lane, customers=len(work.walked), share=share_done(walk))
-        return notes if batch.held == notes.held else replace(notes, held=batch.held)
 
     def _commit_of(self, batch: Batch, reading: Reading, notes: LaneNotes, work: Work) -> Commit:
         writes = batch.writes()
@@ -301,12 +303,17 @@ class Lane:
         recorder.committed()
         self.state = state_after(self.state, commit)
         self._kept.note(commit.profiles)
+        recorder.aside(commit.lane, len(commit.notes.aside))
         if commit.pages:
             self._publish(commit.pages)
 
     async def _note_progress(self, work: Work, writes: Sequence[ProfileWrite]) -> None:
         """Remember when to look at the queue of deadlines again, and whether there is more to do at once."""
         terms, notes = self._terms, self.state.notes
+        del self._retry[: len(work.retried)]
+        if work.is_walking:
+            share = share_done(notes.walk)
+            self._services.recorder.backfilled(self.state.lane, customers=len(work.walked), share=share)
         if work.ticks:
             self._next_due = await self._services.store.next_due(self.state.lane)
         else:
@@ -314,7 +321,13 @@ class Lane:
             self._next_due = min([*wakes, *([] if self._next_due is None else [self._next_due])], default=None)
         is_due = self._next_due is not None and self._next_due <= notes.watermark
         is_releasing = work.is_passed and bool(notes.recover_upto)
-        self.has_more = is_due or notes.sweep is not None or is_releasing or len(work.ticks) >= terms.ticks_per_commit
+        self.has_more = (
+            is_due
+            or bool(self._retry)
+            or notes.sweep is not None
+            or is_releasing
+            or len(work.ticks) >= terms.ticks_per_commit
+        )
 
 
 def _time_and_id(arrival: tuple[Decoded, Record]) -> tuple[Instant, str]:

@@ -1,6 +1,7 @@
 """Positions that cannot be right, in words, and how an operator puts them elsewhere. Nothing resets by itself."""
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import replace
 
 from segmenter.domain.instants import MINUTE, SECOND, Span
@@ -29,6 +30,16 @@ def fault_of(place: Place, position: int, log_start: int, log_end: int) -> str:
             f"holds: {command} end"
         )
     return ""
+
+
+def fault_of_anew(topic: str, partitions: Sequence[int]) -> str:
+    """Return what to do about a topic that was made anew since these partitions were read."""
+    which = ", ".join(f"{topic}/{partition}" for partition in partitions)
+    command = f"segmenter positions set {topic}/{partitions[0]}"
+    return (
+        f"topic {topic} was made anew since these were read, and stored offsets mean nothing in it: {which}. To read "
+        f"one from its beginning: {command} beginning; to skip what it holds: {command} end"
+    )
 
 
 async def set_lane_position(store: LaneStore, lane: int, source: Source, offset: int, partitions: int) -> int | None:

@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Sequence
 
 from segmenter.domain.instants import SECOND, Instant
 from segmenter.engine.backlog import Backlog, numbered_on
-from segmenter.engine.pace import seconds
+from segmenter.engine.pace import FIRST_PAUSE_S, LONGEST_PAUSE_S, seconds
 from segmenter.engine.takeover import Reconciler, Reconciliation, Taken, Takeover
 from segmenter.errors import FencedError, InvariantError, OwnershipError, TransientError
 from segmenter.ports import (
@@ -38,8 +38,6 @@ __all__ = ["Reconciler", "Reconciliation", "Relay"]
 
 ACKNOWLEDGE_EVERY_S = 1.0
 ACKNOWLEDGE_ENTRIES = 2_000
-FIRST_PAUSE_S = 0.1
-LONGEST_PAUSE_S = 30.0
 # Brokers forget a fence after a day without a record; four chances a day, not all lanes in the same minute.
 RENEW_AFTER_S = (5 * 3600.0, 7 * 3600.0)
 
@@ -67,6 +65,8 @@ class Relay:
         """How long a takeover serves, at random within these bounds."""
         self._pause_s = FIRST_PAUSE_S
         self._was_fenced = False
+        self.trouble = ""
+        """Why nothing can be published at present; empty: it can."""
         self._has_work = asyncio.Event()
         self._is_idle = asyncio.Event()
         self._is_idle.set()
@@ -180,7 +180,7 @@ class Relay:
         started = time.perf_counter()
         await self._log.send(entries)
         self._recorder.spent("relay", time.perf_counter() - started)
-        self._pause_s, self._was_fenced = FIRST_PAUSE_S, False
+        self._pause_s, self._was_fenced, self.trouble = FIRST_PAUSE_S, False, ""
         self._published = published
         self._unmarked += len(entries)
         self._backlog.drop(len(pages))
@@ -223,6 +223,7 @@ class Relay:
         """Wait; the next round takes over again."""
         lane = self._takeover.lane
         log.warning("relay_lost_its_log", extra={"lane": lane, "reason": str(error), "pause_s": self._pause_s})
+        self.trouble = f"publishing waits for Kafka: {error}"
         await self._let_go()
         self._note_backlog()
         await asyncio.sleep(self._pause_s * random.uniform(0.5, 1.0))

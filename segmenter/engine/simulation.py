@@ -46,11 +46,20 @@ class Simulation:
 
     async def run(self, steps: Iterable[Step], until: Callable[[], Instant]) -> None:
         """Work off all events, then let time pass until `until()`, which is asked when the last was read."""
+        await self.begin()
+        await self.work(steps)
+        await self.pass_time(until())
+
+    async def begin(self) -> None:
+        """Take the lane; comes before all else, once."""
         acquired = await self._services.store.acquire(0, SIMULATOR, 1)
         if isinstance(acquired, Refused):
             raise InvariantError(f"a fresh store refused its lane: {acquired.detail}")
         self._lane = Lane(acquired, SIMULATOR, self._terms, self._services, self._publish)
         self._leader = Leader(self._board, SIMULATOR, 1, self._terms.rulebook.value, self._services.recorder)
+
+    async def work(self, steps: Iterable[Step]) -> None:
+        """Work off events; can go on after time has passed."""
         for now, chunk in _by_second(steps):
             await self._pass_time(chunk[0].none_before)
             self._now = max(self._now, now)
@@ -58,7 +67,10 @@ class Simulation:
             await self._lane.advance(Reading(arrivals=arrivals, positions=self._position(arrivals)), 0, self._now)
             await self._renew_boundary()
             await self._acknowledge()
-        await self._pass_time(until())
+
+    async def pass_time(self, to: Instant) -> None:
+        """Let time pass up to an instant, with every deadline on the way."""
+        await self._pass_time(to)
         await self._renew_boundary()
 
     async def _acknowledge(self) -> None:

@@ -15,13 +15,16 @@ from segmenter.ports import Walk
 
 
 def beyond(batch: Batch, walk: Walk) -> None:
-    """Do to everybody at hand whom the walk has not come to what it would do."""
+    """Do to everybody at hand whom the walk has not come to what it would do.
+
+    Whom our own code cannot bear is left as he is, and is named by `Batch.failed`.
+    """
     causes = causes_of(walk)
     for customer in batch.stored():
         if walk.cursor is None or stop_of(customer) > walk.cursor:
             for cause in causes:
                 if batch.holds(customer):
-                    batch.step(customer, cause)
+                    batch.attempt(customer, cause)
 
 
 def walked_on(walk: Walk, bite: Sequence[str], *, is_cut: bool) -> Walk | None:

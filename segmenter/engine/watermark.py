@@ -1,6 +1,7 @@
 """Time of a lane: how far every source has come that could still refute a conclusion from silence."""
 
 from collections.abc import Collection, Iterable, Mapping
+from copy import copy
 
 from segmenter.domain.instants import Instant
 from segmenter.engine.intake import Evidence
@@ -25,7 +26,7 @@ class Watermark:
 
     def copy(self) -> "Watermark":
         """Return one that can go on without this one."""
-        other = Watermark(self.at, (), self._tasks, self._terms)
+        other = copy(self)
         other._time_by_source = dict(self._time_by_source)
         return other
 

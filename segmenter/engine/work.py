@@ -14,13 +14,18 @@ class Work:
     ticks: list[tuple[Instant, str]] = field(default_factory=list)
     swept: list[tuple[int, str]] = field(default_factory=list)
     released: list[str] = field(default_factory=list)
+    retried: list[str] = field(default_factory=list)
+    """Customers who were put aside by an earlier owner."""
     walked: list[str] = field(default_factory=list)
+    is_walking: bool = False
+    """A bite of an unfinished walk is taken: `walked`, none where nobody is left."""
     is_passed: bool = False
     """The lane has come to where it was before a rewind, and may release whom it holds."""
 
     def customers(self) -> list[str]:
         """Return whose profiles are needed."""
-        return [*(c for _, c in self.ticks), *(c for _, c in self.swept), *self.released, *self.walked]
+        timed = [*(c for _, c in self.ticks), *(c for _, c in self.swept)]
+        return [*timed, *self.released, *self.retried, *self.walked]
 
 
 async def bite_of(store: LaneStore, lane: int, sweep: Sweep, most: int) -> list[tuple[int, str]]:

@@ -15,7 +15,7 @@ from segmenter.engine.ending import end
 from segmenter.engine.hold import source_of
 from segmenter.engine.holder import HELP_EVERY_S, LaneHolder
 from segmenter.engine.intake import EngineStatus, Place, Poll
-from segmenter.engine.pace import seconds
+from segmenter.engine.pace import Pauses, seconds
 from segmenter.engine.poison import said_of
 from segmenter.engine.positions import fault_of
 from segmenter.engine.repartition import RepartitionTask, Stage
@@ -31,11 +31,17 @@ ONE_REBALANCE_S = 1.0
 # The stream gives all of stopping 10 s, and the drain the greater part of what is left after the last poll.
 DRAIN_S = 3.0
 
+# Brokers answer idle fetches ten times a second; a rebalance or the move of a leader takes some seconds.
+SILENT_AFTER_S = 15.0
+
 log = logging.getLogger(__name__)
 
 
 class Engine:
     """Takes polls and works them off. Made once a process; all of it runs in one event loop."""
+
+    holder: type[LaneHolder] = LaneHolder
+    """What keeps a lane."""
 
     def __init__(self, workshop: Workshop, stage: Stage, board: GlobalBoard, ownership: LaneOwnership) -> None:
         self._workshop = workshop
@@ -49,12 +55,15 @@ class Engine:
         self._tasks: dict[Place, RepartitionTask] = {}
         self._task_places: frozenset[Place] = frozenset()
         self._stopped_places: dict[Place, str] = {}
+        self._pauses = Pauses()
         self._generation: int | None = None
         self._is_revoked = True
         self._working = asyncio.Lock()
         self._last_poll_at: Instant | None = None
         self._last_lost_at: float | None = None
         self._lag_told_at = 0.0
+        self._asked_at: Instant = 0
+        self._heard_at = seconds()
         self._background: asyncio.Task[None] | None = None
         self._errands: set[asyncio.Task[None]] = set()
         self.fatal: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -89,7 +98,7 @@ class Engine:
 
     async def assigned(self, generation: int, partitions: Collection[Place]) -> None:
         """Keep what stays, let go of what went, begin to take what came."""
-        self._generation = generation
+        self._generation, self._heard_at = generation, seconds()
         # Whoever has it next may have been helped by an operator before it comes back.
         self._stopped_places = {place: why for place, why in self._stopped_places.items() if place in partitions}
         lanes = {partition for topic, partition in partitions if self._is_home_topic(topic)}
@@ -97,7 +106,7 @@ class Engine:
             await self._let_go(lane)
         await asyncio.gather(*(self._holders[lane].renew(generation) for lane in lanes & self._holders.keys()))
         for lane in lanes - self._holders.keys():
-            holder = LaneHolder(lane, generation, self._workshop, self.note_lost)
+            holder = self.holder(lane, generation, self._workshop, self.note_lost)
             self._holders[lane] = holder
             self._keepers[lane] = asyncio.create_task(self._keep(holder), name=f"lane {lane}")
         await self._begin_tasks({place for place in partitions if place[0] in self._terms.others})
@@ -119,6 +128,7 @@ class Engine:
         self._last_poll_at = now
         if self._is_revoked:
             return
+        self._note_heard(poll)
         poll = self.continued(poll)
         async with self._working, asyncio.TaskGroup() as group:
             for holder in self._holders.values():
@@ -146,15 +156,19 @@ class Engine:
 
     async def out_of_range(self, place: Place, position: int, log_start: int, log_end: int) -> None:
         """Stop what reads this partition: its log does not hold what comes next."""
+        self.stop_reading(place, fault_of(place, position, log_start, log_end))
+
+    def stop_reading(self, place: Place, reason: str) -> None:
+        """Stop what reads this partition until an operator has put its position elsewhere; nothing if nobody does."""
         topic, partition = place
-        reason = fault_of(place, position, log_start, log_end)
-        log.error("position_out_of_range", extra={"source": f"{topic}/{partition}", "reason": reason})
-        if self._is_home_topic(topic):
-            if partition in self._holders:
-                self._holders[partition].stop(reason)
-        elif place not in self._stopped_places:
+        holder, task = self._holders.get(partition), self._tasks.get(place)
+        if self._is_home_topic(topic) and holder is not None and not holder.is_stopped:
+            log.error("position_refused", extra={"source": source_of(place), "reason": reason})
+            holder.stop(reason)
+        elif task is not None and place not in self._stopped_places:
+            log.error("position_refused", extra={"source": source_of(place), "reason": reason})
             self._stopped_places[place] = reason
-            self._errand(self._await_help(place, position), f"help for {topic}/{partition}")
+            self._errand(self._await_help(place, task.position), f"help for {topic}/{partition}")
 
     async def _await_help(self, place: Place, position: int) -> None:
         """Begin a task again that could not be right, once an operator has put it elsewhere."""
@@ -176,11 +190,22 @@ class Engine:
             lanes={lane: holder.condition for lane, holder in self._holders.items()},
             reasons={lane: holder.reason for lane, holder in self._holders.items() if holder.reason},
             stopped_sources={source_of(place): reason for place, reason in self._stopped_places.items()},
-            held_for=[*([clock_fault] if clock_fault else []), *shop.ear.faults(shop.clock.now())],
+            held_for=[*filter(None, [clock_fault, self._kafka_fault()]), *shop.ear.faults(shop.clock.now())],
             rules_warning=shop.rules.warning,
             is_store_reachable=self._caretaker.is_store_reachable,
             last_poll_at=self._last_poll_at,
         )
+
+    def _note_heard(self, poll: Poll) -> None:
+        """Note that brokers answer: with records, or that there are none. Who asks for nothing is told nothing."""
+        asked_at = max((seen.asked_at or 0 for seen in poll.evidence.values()), default=0)
+        if poll.records or asked_at > self._asked_at or not poll.begun:
+            self._asked_at, self._heard_at = max(asked_at, self._asked_at), seconds()
+
+    def _kafka_fault(self) -> str:
+        silent_s = seconds() - self._heard_at
+        is_asked = self._generation is not None and not self._is_revoked
+        return f"Kafka has not answered for {silent_s:.0f} s" if is_asked and silent_s >= SILENT_AFTER_S else ""
 
     def note_lost(self, lane: int) -> None:
         """Ask the group anew who owns what; lost again within a minute, this process ends."""
@@ -233,8 +258,9 @@ class Engine:
         for place in sorted(self._task_places - self._tasks.keys()):
             self._errand(self._begin_task(place), f"task {place[0]}/{place[1]}")
 
-    async def _begin_task(self, place: Place) -> None:
+    async def _begin_task(self, place: Place, after_s: float = 0.0) -> None:
         source = f"{place[0]}/{place[1]}"
+        await asyncio.sleep(after_s)
         while place in self._task_places - self._tasks.keys():
             try:
                 position = await self._stage.tasks.position(source)
@@ -256,10 +282,13 @@ class Engine:
         except (TransientError, OwnershipError) as error:
             log.warning("task_paused", extra={"source": task.source, "reason": str(error)})
             self._tasks.pop(place, None)
-            self._errand(self._begin_task(place), f"task {task.source}")
+            self._errand(self._begin_task(place, self._pauses.after_failure(place)), f"task {task.source}")
         except Exception as error:  # our own bug stops this partition, and no other
             log.exception("task_stopped", extra={"source": task.source})
             self._stopped_places[place] = said_of(error)
+        else:
+            if place in poll.evidence:
+                self._pauses.forget(place)
 
     def _tell_lag(self, poll: Poll, now: Instant) -> None:
         if seconds() < self._lag_told_at + LAG_EVERY_S:

@@ -19,3 +19,5 @@ class Binding:
     ownership: GroupOwnership
     observer: StreamObserver = field(default_factory=Unobserved)
     pulse: Pulse = field(default_factory=Pulse)
+    are_topics_checked: bool = False
+    """Somebody has just seen that all topics are there with the right partition counts."""

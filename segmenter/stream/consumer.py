@@ -41,6 +41,8 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust is not type
         self._engine = transport.binding.engine
         self._observer = transport.binding.observer
         self.in_flight: Handoff | None = None
+        self.is_polling = False
+        """A poll is asked for, or is there and not yet handed over: positions may be ahead of the engine."""
         self.polls = 0
         self._is_halted = False
         self._polling = asyncio.Lock()
@@ -87,7 +89,11 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust is not type
         async with self._polling:
             await self._assignments.settled()
             if not self._is_halted:
-                await self._poll_and_hand_over()
+                self.is_polling = True
+                try:
+                    await self._poll_and_hand_over()
+                finally:
+                    self.is_polling = False
 
     async def _poll_and_hand_over(self) -> None:
         begun = self._engine.intake()

@@ -73,6 +73,8 @@ async def _run(binding: Binding, stop: asyncio.Event) -> None:
 async def _refuse_faults(binding: Binding) -> None:
     settings = binding.settings
     settings.refuse_faults()
+    if binding.are_topics_checked:
+        return
     counts = await KafkaSourceLog(settings.bootstrap).partition_counts(settings.topics)
     if faults := count_faults(counts, settings):
         raise ConfigurationError(faults)

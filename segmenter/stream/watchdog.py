@@ -34,7 +34,7 @@ class Watchdog:
             await self._rejoin_if_suspended()
             return
         self._flowed_at = monotonic()
-        if consumer.in_flight is None and consumer.polls == self._polls:
+        if not consumer.is_polling and consumer.polls == self._polls:
             await self._put_back()
         self._polls = consumer.polls
 
@@ -53,7 +53,11 @@ class Watchdog:
             await self._consumer.reader_thread.rejoin()
 
     async def _put_back(self) -> None:
-        """Nothing was polled for a second: positions that ran ahead of the engine are put back."""
+        """Nothing was polled for a second: positions that ran ahead of the engine are put back.
+
+        A poll under way is left alone, however long it takes on a busy machine: it moves positions before the engine
+        hears of it, and to put them back would throw away what was fetched.
+        """
         binding = self._consumer.binding
         for place, before, after in await self._consumer.reader_thread.put_back(binding.engine.intake()):
             binding.observer.reseeked(place)

@@ -25,15 +25,33 @@ class Found:
     lane: LaneState
 
 
-def find_customer(settings: Settings, identity: str) -> Found | None:
-    """Return a customer by the key of his records: his id, or `shop/id`. None: nobody is known by it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unknown:
+    """Nobody is known by that id."""
+
+    lanes: tuple[int, ...]
+    """Those in which he could be at home."""
+    empty: tuple[int, ...]
+    """Those of them that no worker has stored yet."""
+
+    def sentence(self, identity: str, namespace: str) -> str:
+        """Return what a user is told."""
+        nobody = f"nobody is known as {identity} in namespace {namespace}"
+        if not self.empty:
+            return nobody
+        lanes = ", ".join(str(lane) for lane in self.empty)
+        return f"{nobody}: lane {lanes}, where he would be at home, is not stored yet; is a worker running?"
+
+
+def find_customer(settings: Settings, identity: str) -> Found | Unknown:
+    """Return a customer by the key of his records: his id, or `shop/id`.
 
     Raises TransientError when Redis does not answer, ConfigurationError when the lanes are of another count.
     """
     return asyncio.run(_find(settings, identity))
 
 
-async def _find(settings: Settings, identity: str) -> Found | None:
+async def _find(settings: Settings, identity: str) -> Found | Unknown:
     client = connect(settings.redis_url.get_secret_value())
     try:
         async with aclosing(client):
@@ -43,19 +61,27 @@ async def _find(settings: Settings, identity: str) -> Found | None:
         raise TransientError(f"Redis at {settings.redis_address} does not answer; {fix} ({error})") from error
 
 
-async def found_in(store: LaneStore, partitions: int, identity: str) -> Found | None:
+async def found_in(store: LaneStore, partitions: int, identity: str) -> Found | Unknown:
     """Look a customer up in every lane that could be his home."""
     # With another count we would look in the wrong lane, and find nobody; there always is a lane 0.
     _, first = await store.state(0)
     if first.version > 0 and first.partitions != partitions:
         fault = f"SEGMENTER_PARTITIONS: found {partitions}, but the lanes are stored as {first.partitions}"
         raise ConfigurationError([f"{fault}; write SEGMENTER_PARTITIONS={first.partitions}"])
-    for home_id in _home_ids_of(identity):
-        lane = home_of(home_id, partitions)
+    lanes, empty = home_lanes_of(identity, partitions), list[int]()
+    for lane in lanes:
+        _, state = await store.state(lane)
         [profile] = await store.load(lane, [identity])
         if profile is not None:
-            return Found(profile=profile, lane=(await store.state(lane))[1])
-    return None
+            return Found(profile=profile, lane=state)
+        if state.version == 0:
+            empty.append(lane)
+    return Unknown(lanes=lanes, empty=tuple(empty))
+
+
+def home_lanes_of(identity: str, partitions: int) -> tuple[int, ...]:
+    """Return the lanes that could be the home of a customer, the likeliest first."""
+    return tuple(dict.fromkeys(home_of(home_id, partitions) for home_id in _home_ids_of(identity)))
 
 
 def _home_ids_of(identity: str) -> Iterator[str]:

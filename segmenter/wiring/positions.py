@@ -12,13 +12,14 @@ from segmenter.adapters.redis_origin import RedisOrigin
 from segmenter.adapters.redis_tasks import RedisTaskStore
 from segmenter.domain.rulebook import Rulebook
 from segmenter.engine.intake import Place
-from segmenter.engine.positions import fault_of, refuse_alive, set_lane_position, set_task_position
+from segmenter.engine.positions import fault_of, fault_of_anew, refuse_alive, set_lane_position, set_task_position
 from segmenter.engine.terms import Terms
 from segmenter.errors import ConfigurationError, TransientError
 from segmenter.settings import Settings
 from segmenter.stream.source_log import KafkaSourceLog
 from segmenter.wiring.origin import origin_faults, origin_of, partition_faults
 from segmenter.wiring.terms import terms_of
+from segmenter.wiring.topic_ids import accept, made_anew
 
 log = logging.getLogger(__name__)
 _WORDS = ("beginning", "end")
@@ -35,6 +36,8 @@ class PositionView:
     stored: int | None
     log_start: int | None
     log_end: int | None
+    is_made_anew: bool = False
+    """The topic is not the one that was read up to there."""
 
     @property
     def source(self) -> str:
@@ -51,6 +54,8 @@ class PositionView:
     @property
     def fault(self) -> str:
         """Why it cannot be right; empty: it can."""
+        if self.is_made_anew:
+            return fault_of_anew(self.place[0], [self.place[1]])
         if self.log_start is None or self.log_end is None:
             return "" if self.stored is None else f"{self.source} is not there any more: the topic was made anew"
         return "" if self.stored is None else fault_of(self.place, self.stored, self.log_start, self.log_end)
@@ -120,11 +125,14 @@ async def _show(settings: Settings) -> Positions:
         faults = await partition_faults(client, settings)
         if found is not None:
             faults += origin_faults(found, await origin_of(settings), settings)
+        anew = {place for place in await made_anew(client, settings) if stored.get(place) is not None}
     bounds = await KafkaSourceLog(settings.kafka_bootstrap).bounds(list(stored))
     views = []
     for place in sorted(stored):
         start, end = bounds.get(place, (None, None))
-        views.append(PositionView(place=place, stored=stored[place], log_start=start, log_end=end))
+        views.append(
+            PositionView(place=place, stored=stored[place], log_start=start, log_end=end, is_made_anew=place in anew)
+        )
     return Positions(faults=faults, views=views)
 
 
@@ -165,12 +173,13 @@ async def _set(settings: Settings, source: str, to: str) -> Moved:
         )
         if place[0] in terms.others:
             stored = await tasks.position(source)
-            if stored is not None and start <= stored <= end:
+            if stored is not None and start <= stored <= end and place not in await made_anew(client, settings):
                 # Its task may run: it stops by itself only where its position cannot be right.
                 await _refuse_any_alive(store, settings.partitions)
             before = await set_task_position(tasks, source, after)
         else:
             before = await set_lane_position(store, place[1], source, after, settings.partitions)
+        await accept(client, settings, source)
     log.warning("position_set", extra={"source": source, "before": before, "after": after})
     return Moved(source=source, before=before, after=after)
 
@@ -208,6 +217,7 @@ async def _adopt(settings: Settings) -> list[str]:
         found = await origin.read()
         before = [] if found is None else origin_faults(found, ours, settings)
         await origin.adopt(ours)
+        await accept(client, settings)
     log.warning("positions_adopted", extra={"cluster": ours.cluster, "app_id": ours.app_id})
     return before
 

@@ -105,15 +105,15 @@ def simulate(options: SimulationOptions, settings: Settings, progress: Progress)
         raise ConfigurationError([fault]) from error
 
 
-def instant_in(text: str) -> Instant:
-    """Read an instant as RFC 3339 with a zone. Raises ConfigurationError."""
+def instant_in(text: str, option: str = "--until") -> Instant:
+    """Read the instant of an option, as RFC 3339 with a zone. Raises ConfigurationError."""
     try:
         until = instant_of(datetime.fromisoformat(text))
     except (ValueError, TypeError):
         until = None
     # Deadlines are queued up to the year 2255: time that went on beyond would find them due for ever.
     if until is None or not BEGINNING <= until < END_OF_TIME:
-        fault = f"--until: found {text!r}, expected an instant with its zone, from 1970 to 2200, such as {_EXAMPLE}"
+        fault = f"{option}: found {text!r}, expected an instant with its zone, from 1970 to 2200, such as {_EXAMPLE}"
         raise ConfigurationError([fault])
     return until
 

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
@@ -44,6 +44,7 @@ from segmenter.wiring.kafka import topic_plans
 from segmenter.wiring.origin import refuse_foreign_state
 from segmenter.wiring.rules import checked_rulebook_of, log_warnings, read_text, rulebook_in_revision
 from segmenter.wiring.terms import codec_settings_of, output_topics_of, stream_settings_of, terms_of
+from segmenter.wiring.topic_ids import refuse_topics_made_anew, watch_topics
 
 log = logging.getLogger(__name__)
 
@@ -136,13 +137,9 @@ async def _engine(settings: Settings, circumstances: Circumstances) -> AsyncIter
     async with AsyncExitStack() as stack:
         client = connect(settings.redis_url.get_secret_value())
         stack.push_async_callback(client.aclose)
-        await _refuse_unfit(client, settings)
+        counts = await _refuse_unusable(client, settings, is_embedded=circumstances.is_embedded)
         watching = asyncio.create_task(watch_audit(client, settings.namespace, circumstances.metrics), name="audit")
         stack.callback(watching.cancel)
-        await _refuse_unfit_topics(settings)
-        if not circumstances.is_embedded:
-            await _refuse_forgetful_brokers(settings)
-            await refuse_foreign_state(client, settings)
         output = KafkaOutputLog(
             settings.kafka_bootstrap,
             settings.app_id,
@@ -153,13 +150,16 @@ async def _engine(settings: Settings, circumstances: Circumstances) -> AsyncIter
         await stack.enter_async_context(output)
         await stack.enter_async_context(forwarder)
         ownership = GroupOwnership()
-        workshop = await _workshop(settings, circumstances, client, output)
+        workshop = await _workshop(settings, circumstances, client, output, counts)
         engine = Engine(
             workshop,
             _stage(workshop, client, settings, forwarder),
             RedisBoard(client, settings.namespace, settings.partitions),
             ownership,
         )
+        if not circumstances.is_embedded:
+            looking = asyncio.create_task(watch_topics(client, settings, engine.stop_reading), name="topics")
+            stack.callback(looking.cancel)
         stream = stream_settings_of(settings, is_embedded=circumstances.is_embedded)
         yield (
             engine,
@@ -169,8 +169,22 @@ async def _engine(settings: Settings, circumstances: Circumstances) -> AsyncIter
                 clock=circumstances.clock,
                 ownership=ownership,
                 observer=circumstances.metrics,
+                are_topics_checked=True,
             ),
         )
+
+
+async def _refuse_unusable(client: Client, settings: Settings, *, is_embedded: bool) -> Mapping[str, int]:
+    """Return the partition counts of all topics; raise for servers, topics or state that cannot be worked with."""
+    await _refuse_unfit(client, settings)
+    counts = await _refuse_unfit_topics(settings)
+    if not is_embedded:
+        await _all_at_once(
+            _refuse_forgetful_brokers(settings),
+            refuse_foreign_state(client, settings),
+            refuse_topics_made_anew(client, settings),
+        )
+    return counts
 
 
 async def _refuse_unfit(client: Client, settings: Settings) -> None:
@@ -184,12 +198,21 @@ async def _refuse_unfit(client: Client, settings: Settings) -> None:
         raise ConfigurationError(faults)
 
 
-async def _refuse_unfit_topics(settings: Settings) -> None:
-    """Raise for topics that are missing or of another partition count, before anything relies on them."""
+async def _all_at_once(*checks: Coroutine[None, None, None]) -> None:
+    """Make these checks side by side; raises for the first in this order that fails."""
+    outcomes = await asyncio.gather(*checks, return_exceptions=True)
+    for failure in outcomes:
+        if failure is not None:
+            raise failure
+
+
+async def _refuse_unfit_topics(settings: Settings) -> Mapping[str, int]:
+    """Return the partition counts; raise for topics that are missing or have another than expected."""
     plans = topic_plans(settings)
     counts = await KafkaSourceLog(settings.kafka_bootstrap).partition_counts([plan.name for plan in plans])
     if faults := [fault for plan in plans for fault in count_faults(plan, counts[plan.name])]:
         raise ConfigurationError(faults)
+    return counts
 
 
 async def _refuse_forgetful_brokers(settings: Settings) -> None:
@@ -199,11 +222,13 @@ async def _refuse_forgetful_brokers(settings: Settings) -> None:
 
 
 async def _workshop(
-    settings: Settings, circumstances: Circumstances, client: Client, output: KafkaOutputLog
+    settings: Settings,
+    circumstances: Circumstances,
+    client: Client,
+    output: KafkaOutputLog,
+    counts: Mapping[str, int],
 ) -> Workshop:
     terms, metrics = terms_of(settings, circumstances.rulebook), circumstances.metrics
-    sources = KafkaSourceLog(settings.kafka_bootstrap)
-    counts = await sources.partition_counts(sorted(terms.others)) if terms.others else {}
     rules = _rules(settings, circumstances, client)
     await rules.look()
     return Workshop(
@@ -218,8 +243,8 @@ async def _workshop(
         clock=circumstances.clock,
         decoder=JsonDecoder(codec_settings_of(settings)),
         home_of=homes_among(settings.partitions),
-        sources=sources,
-        tasks=[f"{topic}/{partition}" for topic, count in counts.items() for partition in range(count)],
+        sources=KafkaSourceLog(settings.kafka_bootstrap),
+        tasks=[f"{topic}/{partition}" for topic in sorted(terms.others) for partition in range(counts[topic])],
         clock_check=ClockCheck(circumstances.system_time, RedisTime(client, settings.namespace), metrics),
         ear=Ear(terms, RedisSourceBoard(client, settings.namespace), metrics),
     )

@@ -19,6 +19,7 @@ def busy_metrics() -> Metrics:
     metrics.backfilled(3, customers=10, share=0.5)
     metrics.stormed("custom.vip")
     metrics.held({"custom.vip"})
+    metrics.aside(3, 1)
     metrics.clock_offset(0.1)
     metrics.silence("orders", seconds_since=5, allowed_s=21_600, is_held=False)
     metrics.standstill("orders", 3, 0.5)

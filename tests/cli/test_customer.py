@@ -1,6 +1,7 @@
 import asyncio
 import json
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +14,7 @@ from segmenter.domain.ledger import Ledger, LooseRefund, Order, Totals
 from segmenter.domain.profile import Profile, Standing
 from segmenter.errors import ConfigurationError
 from segmenter.ports import Commit, LaneNotes, LaneState, LaneStore, ProfileWrite, Stored, Token
-from segmenter.wiring.customers import found_in
+from segmenter.wiring.customers import Found, found_in
 from tests.bench.process import free_ports
 from tests.cli.running import Ran, RunCommand
 from tests.domain.profiles import profile_of
@@ -69,7 +70,7 @@ async def test_a_customer_is_found_at_home_which_the_shop_does_not_decide(identi
 
     found = await found_in(store, PARTITIONS, identity)
 
-    assert found is not None
+    assert isinstance(found, Found)
     assert (found.profile.customer, found.lane.lane) == (identity, home)
 
 
@@ -135,6 +136,16 @@ def test_the_command_tells_where_a_customer_stands_and_why_he_will_move(
         "lane": home_of("c-42", PARTITIONS),
         "lane_watermark": "2026-01-01T00:00:00.000Z",
         "lane_is_live": True,
+        "next_moves": [
+            {
+                "dimension": "lifecycle",
+                "before": "repeat",
+                "after": "inactive",
+                "at": "2026-06-30T00:00:00.000Z",
+                "unless": ["an order"],
+            }
+        ],
+        "within_reach": [],
     }
 
 
@@ -143,11 +154,59 @@ def test_the_table_says_the_same(segmenter: RunCommand, environment: Mapping[str
 
     assert ran.code == 0
     assert "860.00" in ran.out
-    assert "lifecycle" in ran.out
+    assert "lifecycle: inactive on 2026-06-30T00:00:00.000Z unless an order" in ran.out
 
 
 def test_nobody_by_that_id_ends_with_1(segmenter: RunCommand, environment: Mapping[str, str]) -> None:
-    assert segmenter("customer", "c-43", **environment) == Ran(1, "", "nobody is known as c-43 in namespace seg\n")
+    same_lane = next(i for n in range(99) if home_of(i := f"x-{n}", PARTITIONS) == home_of("c-42", PARTITIONS))
+
+    ran = segmenter("customer", same_lane, **environment)
+
+    assert ran == Ran(1, "", f"nobody is known as {same_lane} in namespace seg\n")
+
+
+def test_a_lane_that_nobody_has_stored_is_named(segmenter: RunCommand, environment: Mapping[str, str]) -> None:
+    lane = home_of("c-43", PARTITIONS)
+
+    ran = segmenter("customer", "c-43", **environment)
+
+    where = f"lane {lane}, where he would be at home, is not stored yet; is a worker running?"
+    assert ran == Ran(1, "", f"nobody is known as c-43 in namespace seg: {where}\n")
+
+
+def test_why_not_lists_what_is_missing_condition_by_condition(
+    segmenter: RunCommand, environment: Mapping[str, str], tmp_path: Path
+) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(
+        "rulebook: 1\n"
+        "segments:\n"
+        "  vip: {title: The best, when: {all: [{measure: orders, at_least: 3}, {absent: click, for: 30d}]}}\n"
+        "  idea: {state: draft, when: {measure: orders, at_least: 1}}\n"
+    )
+    rulebook = {**environment, "SEGMENTER_RULEBOOK": str(rules)}
+
+    told = segmenter("customer", "c-42", "--why-not", "vip", "--json", **rulebook)
+    shown = segmenter("customer", "c-42", "--why", "lifecycle", "--why-not", "vip")
+    misspelt = segmenter("customer", "c-42", "--why", "vipp")
+    draft = segmenter("customer", "c-42", "--why-not", "idea")
+
+    account = json.loads(told.out)["why_not"]
+    assert (told.code, account["dimension"], account["segment"]) == (0, "custom.vip", "out")
+    assert [part["actual"] for part in account["rules"][0]["condition"]["parts"]] == ["1", "40d"]
+    assert account["rules"][0]["missing"] == ["orders >= 3: 2 more"]
+    assert "custom.vip (The best): out\n" in shown.out
+    assert "      missing: orders >= 3: 2 more\n" in shown.out
+    assert shown.out.startswith("lifecycle: repeat since 2026-01-01T00:00:00.000Z\n")
+    assert misspelt == Ran(2, "", "--why: found 'vipp', which is no segment; did you mean vip?\n")
+    assert draft == Ran(2, "", "--why-not: idea is in state draft, in which nobody moves; set it shadow or live\n")
+
+
+def test_as_of_an_instant_to_come_is_refused(segmenter: RunCommand, environment: Mapping[str, str]) -> None:
+    ran = segmenter("customer", "c-42", "--as-of", "2199-01-01T00:00:00Z", **environment)
+
+    assert ran.code == 2
+    assert ran.err.startswith("--as-of: 2199-01-01T00:00:00.000Z is still to come")
 
 
 def test_a_redis_that_is_away_is_told_with_its_address_and_setting_but_no_password(segmenter: RunCommand) -> None:

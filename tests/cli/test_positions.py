@@ -7,19 +7,22 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
 
 from segmenter.adapters.redis_client import connect
 from segmenter.adapters.redis_lanes import RedisLaneStore
 from segmenter.adapters.redis_origin import RedisOrigin, StateOrigin
 from segmenter.adapters.redis_tasks import RedisTaskStore
+from segmenter.engine.intake import Place
 from segmenter.errors import ConfigurationError
 from segmenter.ports import Commit, LaneNotes, LaneState, Token
 from segmenter.settings import Settings
 from segmenter.settings_reader import read_settings
 from segmenter.wiring.origin import refuse_foreign_state
+from segmenter.wiring.topic_ids import refuse_topics_made_anew, watch_topics
 from tests.bench.kafka import KafkaCluster
 from tests.bench.process import free_ports
+from tests.bench.topics import create_topics
 from tests.cli.running import RunCommand
 
 pytestmark = pytest.mark.kafka
@@ -258,3 +261,96 @@ def test_what_is_no_partition_and_no_position_is_told_before_anybody_is_asked(se
         "'orders' is no partition; expected one like segmenter.rekeyed/0",
         "'begining' is no position; expected beginning, end or an offset",
     ]
+
+
+async def make_orders_anew(environment: Mapping[str, str]) -> None:
+    """Delete the topic of orders, make it again, and let it outgrow what it was."""
+    topic = environment["SEGMENTER_TOPICS__ORDERS__NAME"]
+    admin = AIOKafkaAdminClient(bootstrap_servers=environment["SEGMENTER_KAFKA_BOOTSTRAP"])
+    await admin.start()
+    await admin.delete_topics([topic])
+    async with asyncio.timeout(20):
+        while topic in await admin.list_topics():  # noqa: ASYNC110  # a server tells no event
+            await asyncio.sleep(0.1)
+    await admin.close()
+    await create_topics(environment["SEGMENTER_KAFKA_BOOTSTRAP"], {topic: PARTITIONS})
+    await _fill(environment)
+
+
+def refuse_start(environment: Mapping[str, str]) -> list[str]:
+    """Return why a worker of these settings would not start."""
+    settings = read_settings(environment=environment)
+
+    async def start(client: Any) -> list[str]:
+        try:
+            await refuse_topics_made_anew(client, settings)
+        except ConfigurationError as error:
+            return list(error.faults)
+        return []
+
+    found: list[str] = in_redis(environment, start)
+    return found
+
+
+def test_a_topic_made_anew_is_refused_even_where_it_has_outgrown_what_was_read(
+    on_topics: RunCommand, environment: dict[str, str], unique: Callable[[str], str]
+) -> None:
+    orders = unique("orders")
+    read_up_to(environment, 3)
+    at_first = refuse_start(environment)
+    asyncio.run(make_orders_anew(environment))
+
+    refused = refuse_start(environment)
+    wrong = on_topics("positions", "show", "--json")
+    moved = [on_topics("positions", "set", f"{orders}/{lane}", "beginning", "--yes") for lane in range(PARTITIONS)]
+    right = on_topics("positions", "show", "--json")
+
+    assert at_first == []
+    assert len(refused) == 1
+    assert f"{orders}/0, {orders}/1" in refused[0]
+    assert f"segmenter positions set {orders}/0 beginning" in refused[0]
+    assert (wrong.code, right.code) == (1, 0)
+    assert "was made anew" in shown(wrong.out)[f"{orders}/1"]["fault"]
+    assert [each.code for each in moved] == [0, 0]
+    assert shown(right.out)[f"{orders}/1"]["stored"] == 0
+    assert refuse_start(environment) == []
+
+
+def test_a_running_worker_stops_what_was_made_anew(
+    on_topics: RunCommand, environment: dict[str, str], unique: Callable[[str], str]
+) -> None:
+    orders = unique("orders")
+    read_up_to(environment, 3)
+    refuse_start(environment)
+    asyncio.run(make_orders_anew(environment))
+    stopped: dict[Place, str] = {}
+
+    async def watch(client: Any) -> None:
+        settings = read_settings(environment=environment)
+        watching = asyncio.create_task(watch_topics(client, settings, stopped.__setitem__, every_s=0.05))
+        async with asyncio.timeout(20):
+            while len(stopped) < PARTITIONS:  # noqa: ASYNC110  # it tells no event
+                await asyncio.sleep(0.05)
+        watching.cancel()
+
+    in_redis(environment, watch)
+
+    assert set(stopped) == {(orders, lane) for lane in range(PARTITIONS)}
+    assert f"segmenter positions set {orders}/1 beginning" in stopped[orders, 1]
+
+
+def test_a_topic_that_got_more_partitions_is_the_same(
+    on_topics: RunCommand, environment: dict[str, str], unique: Callable[[str], str]
+) -> None:
+    clicks = unique("clicks")
+    refuse_start(environment)
+
+    async def grow() -> None:
+        admin = AIOKafkaAdminClient(bootstrap_servers=environment["SEGMENTER_KAFKA_BOOTSTRAP"])
+        await admin.start()
+        await admin.create_partitions({clicks: NewPartitions(total_count=PARTITIONS + 1)})
+        await admin.close()
+
+    asyncio.run(grow())
+
+    assert refuse_start(environment) == []

@@ -218,7 +218,7 @@ def test_settings_that_do_not_fit_together_are_refused(environment: Mapping[str,
 
 
 def test_all_faults_are_told_at_once(in_folder: Path) -> None:
-    (in_folder / FILE).write_text('partitons = 4\nsession_timeout = "4s"\nlog_level = "loud"\n')
+    (in_folder / FILE).write_text('partitons = 4\nsession_timeout = "2s"\nlog_level = "loud"\n')
 
     faults = faults_of({"SEGMENTER_BATCH_SIZE": "0", "SEGMENTER_NO": "1"}, Path(FILE))
 

@@ -8,7 +8,9 @@ import pytest
 from segmenter.domain.value import Boundary, Marks, bucket_of
 from segmenter.errors import InvariantError
 from segmenter.ports import (
+    Aside,
     Commit,
+    Due,
     LaneNotes,
     LaneState,
     Output,
@@ -39,6 +41,7 @@ FULL_NOTES = LaneNotes(
     sweep=Sweep(ranges=((1, 3), (7, 9)), cursor=(4, "ü"), until=(2, "a"), has_wrapped=True, is_first=True),
     announce_from=5,
     recover_upto={"orders/0": 17},
+    aside={"ü": Aside(error="unexpected KeyError at domain/step:7", since=1_700_000_000_000_000)},
 )
 
 
@@ -90,6 +93,24 @@ def _state_after(commit: Commit) -> LaneState:
         outbox_bytes=sum(stored.size for stored in commit.pages),
         sizes={("lifecycle", "new"): 2, ("value", "C"): 2},
     )
+
+
+async def test_a_customer_who_is_put_aside_leaves_the_queue_and_comes_back_to_it(
+    stores: Stores, owner: Owner
+) -> None:
+    stored = profile("c", wake_at=50)
+    await owner.store(owner.commit_of([stored]))
+
+    await owner.store(
+        replace(owner.commit_of(), profiles=[ProfileWrite("c", stored, 50, keeps_rank=True, is_aside=True)])
+    )
+    while_aside = await stores.lanes.due(0, 100, 10)
+    kept = await stores.lanes.load(0, ["c"])
+    await owner.store(replace(owner.commit_of(), profiles=[ProfileWrite("c", stored, keeps_rank=True)]))
+
+    assert while_aside == []
+    assert kept == [stored]
+    assert await stores.lanes.due(0, 100, 10) == [Due(50, "c")]
 
 
 async def test_a_later_commit_changes_what_it_names(stores: Stores, owner: Owner) -> None:

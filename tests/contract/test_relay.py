@@ -171,6 +171,25 @@ async def test_after_an_unknown_outcome_the_relay_takes_over_again_and_nothing_i
     assert scene.log.takeovers == 1 + failure_count
 
 
+async def test_while_the_broker_refuses_the_relay_says_why_and_then_no_more(scene: Scene) -> None:
+    owner = await scene.owner()
+    relay = scene.relay(owner)
+    await relay.take_over(never_needed)
+    scene.log.failures = ["before"] * 3
+    told: set[str] = set()
+
+    async with running(relay):
+        relay.enqueue(await owner.say(changes=1))
+        async with asyncio.timeout(10):
+            while scene.log.failures:
+                told.add(relay.trouble)
+                await asyncio.sleep(0.01)
+        assert await relay.drain(10)
+
+    assert told >= {"publishing waits for Kafka: the broker is away"}
+    assert relay.trouble == ""
+
+
 async def test_one_fence_while_the_lane_is_ours_is_overcome(scene: Scene) -> None:
     owner = await scene.owner()
     relay = scene.relay(owner)

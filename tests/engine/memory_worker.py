@@ -27,7 +27,7 @@ from segmenter.engine.worker import Engine
 from segmenter.engine.workshop import Workshop
 from segmenter.errors import TransientError
 from segmenter.observability import Metrics
-from segmenter.ports import Decoder, Forward, LaneStore, OutboxEntry, Output
+from segmenter.ports import Decoder, Encoder, Forward, LaneStore, OutboxEntry, Output
 
 REKEYED = "segmenter.rekeyed"
 START: Instant = 1_767_225_600_000_000
@@ -184,6 +184,7 @@ class World:
     tasks: tuple[str, ...] = ()
     """The partitions that come over the repartition topic."""
     decoder: Decoder = field(default_factory=JsonDecoder)
+    encoder: Encoder = field(default_factory=JsonEncoder)
 
     def __post_init__(self) -> None:
         self.broker = Broker(self.clock)
@@ -236,7 +237,7 @@ class MemoryWorker:
         )
         self.workshop = Workshop(
             terms=world.terms,
-            services=Services(store=world.lanes, encoder=JsonEncoder(), recorder=world.metrics),
+            services=Services(store=world.lanes, encoder=world.encoder, recorder=world.metrics),
             output=world.output,
             clock=world.clock,
             decoder=decoder,

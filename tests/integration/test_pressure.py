@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
-from segmenter.domain.instants import SECOND, rfc3339
+from segmenter.domain.instants import SECOND
 from segmenter.observability import Metrics
 from segmenter.ports import Output
 from tests.bench.kafka import KafkaCluster
@@ -20,9 +20,9 @@ from tests.bench.redis import RedisServer
 from tests.bench.topics import create_topics
 from tests.integration.checker import check, hear
 from tests.integration.conftest import SiteMaker
+from tests.integration.till import Till
 from tests.integration.worker_here import count_of, worker_here
 from tests.integration.workload import Shop, Site
-from tests.oracle.jsonl import JsonEvent
 
 pytestmark = pytest.mark.kafka
 RULES = "lifecycle: {inactive_after: 90d}\nvalue: {min_ranked: 1000000}\n"
@@ -42,28 +42,6 @@ def own_kafka(kafka: KafkaCluster) -> Iterator[KafkaCluster]:
     """A broker that may be killed; the shared one only tells whether there can be any."""
     with KafkaCluster() as cluster:
         yield cluster
-
-
-class Till:
-    """Sells to new customers only, so each sale must be told as one change-set."""
-
-    def __init__(self, site: Site, shop: Shop) -> None:
-        self._site = site
-        self._shop = shop
-        self.sold: list[str] = []
-
-    async def sell(self, count: int) -> None:
-        """Sell to so many, a millisecond apart."""
-        now = self._site.clock.now()
-        events = [self._order(len(self.sold) + number, now + number) for number in range(count)]
-        await self._shop.send(events)
-        self.sold += [event["customer_id"] for event in events]
-
-    @staticmethod
-    def _order(number: int, at: int) -> JsonEvent:
-        own = {"order_id": f"o-{number}", "amount": "10.00", "currency": "EUR"}
-        customer = {"customer_id": f"c-{number}", "event_id": f"e-{number}", "occurred_at": rfc3339(at)}
-        return {"type": "order.placed", **customer, **own}
 
 
 @asynccontextmanager

@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import faust
 import pytest
@@ -16,6 +17,7 @@ from segmenter.stream.ownership import GroupOwnership
 from segmenter.stream.pulse import Pulse
 from segmenter.stream.settings import StreamSettings
 from segmenter.stream.source_log import KafkaSourceLog
+from segmenter.stream.watchdog import Watchdog
 from tests.bench.kafka import KafkaCluster
 from tests.bench.proxy import Proxy
 from tests.conftest import TopicMaker
@@ -100,6 +102,44 @@ async def test_a_position_that_stands_ahead_of_the_engine_is_put_back(
         worker.engine.rewind(place, 0)
 
         await until(lambda: worker.observed.reseeks == [place])
+
+
+@dataclass
+class BusyConsumer:
+    """What the watchdog sees while the thread unpacks a large poll, or the machine is busy, for seconds."""
+
+    binding: SimpleNamespace
+    put_back: list[object] = field(default_factory=list)
+    flow_active: bool = True
+    has_begun: bool = True
+    in_flight: None = None
+    is_polling: bool = True
+    polls: int = 7
+
+    @property
+    def reader_thread(self) -> SimpleNamespace:
+        async def refuse_errors() -> None:
+            """Nothing is wrong."""
+
+        async def put_back(expected: object) -> list[tuple[tuple[str, int], int, int]]:
+            self.put_back.append(expected)
+            return []
+
+        return SimpleNamespace(has_begun=True, refuse_errors=refuse_errors, put_back=put_back)
+
+
+async def test_a_poll_that_takes_long_is_left_alone() -> None:
+    consumer = BusyConsumer(SimpleNamespace(engine=SimpleNamespace(intake=dict), observer=Observed()))
+    watchdog = Watchdog(consumer)  # type: ignore[arg-type]
+
+    for _ in range(3):
+        await watchdog.look()
+    while_polling = list(consumer.put_back)
+    consumer.is_polling = False
+    await watchdog.look()
+
+    assert while_polling == []
+    assert consumer.put_back == [{}]
 
 
 async def test_a_rebalance_that_never_ends_is_left_for_a_new_one(settings: StreamSettings, tmp_path: Path) -> None:

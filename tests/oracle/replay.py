@@ -16,7 +16,7 @@ from segmenter.engine.leader import Leader
 from segmenter.engine.reading import Reading
 from segmenter.engine.terms import Terms
 from segmenter.observability import Metrics
-from segmenter.ports import Decoded, OutboxPage, Record, Refused, Token
+from segmenter.ports import Decoded, LaneNotes, OutboxPage, Record, Refused, Token
 from tests.oracle.jsonl import JsonEvent
 
 OWNER = Token(1, "replay")
@@ -55,6 +55,12 @@ class Replay:
         customers = list(dict.fromkeys(decoded.customer for decoded, _ in self._arrivals[: self._next]))
         loaded = await self._store.lanes.load(0, customers)
         return {c: profile for c, profile in zip(customers, loaded, strict=True) if profile is not None}
+
+    @property
+    def notes(self) -> LaneNotes:
+        """Return what the lane keeps beside its customers."""
+        assert self._lane is not None
+        return self._lane.state.notes
 
     async def _opened(self) -> Lane:
         state = await self._store.lanes.acquire(0, OWNER, 1)

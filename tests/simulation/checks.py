@@ -22,6 +22,7 @@ from tests.simulation.heard import Heard
 from tests.simulation.oracle import compared, expected_changes, known_by_customer
 from tests.simulation.rules import LANE_TOPICS, MAIL, MAILS, PARTITIONS, Kind
 from tests.simulation.shop import Fate, everybody
+from tests.simulation.themed_checks import TornError, laws_for
 from tests.simulation.world import World
 
 FOREVER = 2**53
@@ -52,7 +53,7 @@ class Checks:
             try:
                 law()
             except AssertionError as error:
-                self.is_hopeless = self.is_hopeless or isinstance(error, BrokenError)
+                self.is_hopeless = self.is_hopeless or isinstance(error, BrokenError | TornError)
                 found.append(f"{law.__name__}: {error}".replace("\n", " ")[:3_000])
         return found
 
@@ -71,6 +72,7 @@ class Checks:
         if self._rules.kind is Kind.EXACT:
             yield self.exactly_what_is_expected_was_told
         yield self.nobody_was_inactive_whose_order_was_in_the_pipe
+        yield from laws_for(self._world, self._heard, self._events)
 
     def the_log_is_contiguous(self) -> None:
         """Each output partition counts 1, 2, 3, … and has one writer."""

@@ -4,12 +4,12 @@ Above it the product's own fence, tail reading, batches and forwarding run as th
 """
 
 import asyncio
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
-from aiokafka.errors import KafkaError, NoError
+from aiokafka.errors import KafkaError, NoError, TopicAuthorizationFailedError
 from aiokafka.protocol.transaction import AddPartitionsToTxnRequest, EndTxnRequest, InitProducerIdRequest
 
 from segmenter.adapters.fence import Identity
@@ -18,6 +18,7 @@ from segmenter.adapters.kafka_wire import LogBatch, Partition, Wire
 from segmenter.errors import TransientError
 from segmenter.ports import Body
 from tests.simulation.broker import Broker
+from tests.simulation.loop import PROCESS
 from tests.simulation.network import Network, Server, UnansweredError
 
 REQUEST_TIMEOUT_S = 5.0
@@ -34,6 +35,29 @@ class SimulatedCluster(Cluster):
         self.broker = broker
         self._network = network
         self.server = server
+        self.muted: set[tuple[str, int]] = set()
+        """Source partitions whose leader is away."""
+        self.refused: frozenset[str] = frozenset()
+        """Topics that nobody may write to."""
+        self.refusals: Counter[Partition] = Counter()
+        self.deposed: dict[str, dict[Partition, int]] = {}
+        """By process, where the logs ended that it is shown by a leader who leads no more."""
+
+    def depose(self, process: str) -> None:
+        """Show a process the logs as they are now, for as long as it is in `deposed`."""
+        self.deposed[process] = {place: log.end for place, log in self.broker.logs.items()}
+
+    def shown_end(self, place: Partition, process: str) -> int:
+        """Return the end of a partition as a process sees it."""
+        end = self.broker.log(*place).end
+        return min(end, self.deposed[process].get(place, 0)) if process in self.deposed else end
+
+    def produce(self, place: Partition, bodies: Sequence[Body], identity: Identity, sequence: int) -> None:
+        """Add a batch to a partition that takes it."""
+        if place.topic in self.refused:
+            self.refusals[place] += 1
+            raise TopicAuthorizationFailedError
+        self.broker.log(*place).produce(bodies, identity, sequence, self.broker.now_ms())
 
     def wire(self, client_id: str) -> Wire:
         """See Cluster."""
@@ -81,27 +105,35 @@ class SimulatedWire(Wire):
 
     async def end(self, partition: Partition) -> int:
         """See Wire."""
-        end: int = await self._asked("bounds", partition.number, lambda: self._cluster.broker.log(*partition).end)
+        me = _me()
+        end: int = await self._asked("bounds", partition.number, lambda: self._cluster.shown_end(partition, me))
         return end
 
     async def batches(self, partition: Partition, first: int, end: int) -> AsyncIterator[LogBatch]:
         """See Wire."""
-        position = first
+        position, me = first, _me()
         while position < end:
-            found = await self._asked("read", partition.number, lambda at=position: self._read(partition, at))
+            found = await self._asked("read", partition.number, lambda at=position: self._read(partition, at, me))
             for batch in found:
                 if position < end and batch.next_offset > position:
                     position = batch.next_offset
                     yield batch
 
-    def _read(self, partition: Partition, position: int) -> list[LogBatch]:
-        return self._cluster.broker.log(*partition).from_offset(position)[:BATCHES_A_FETCH]
+    def _read(self, partition: Partition, position: int, me: str) -> list[LogBatch]:
+        found = self._cluster.broker.log(*partition).from_offset(position)[:BATCHES_A_FETCH]
+        end = self._cluster.shown_end(partition, me)
+        return [batch for batch in found if batch.next_offset <= end]
 
     async def _asked(self, name: str, lane: object, deed: Callable[[], Any]) -> Any:
         try:
             return await self._cluster.ask(name, deed, lane=lane)
         except UnansweredError as error:
             raise TransientError(f"the simulated Kafka did not answer: {error}") from error
+
+
+def _me() -> str:
+    process = PROCESS.get()
+    return "" if process is None else process.name
 
 
 def _code(deed: Callable[[], Any]) -> int:
@@ -219,13 +251,13 @@ class SimulatedProducer:
         """Repeat one batch under its number until it is answered or nobody wants it any more."""
         sequence = self._sequences[place]
         self._sequences[place] += batch.record_count()
-        broker, identity = self._cluster.broker, self._identity
+        cluster, identity = self._cluster, self._identity
         assert identity is not None
         while not self._closed:
             try:
                 await self._cluster.ask(
                     f"produce {place.topic}/{place.number} {identity.producer_id}:{identity.epoch}:{sequence}",
-                    lambda: broker.log(*place).produce(batch.bodies, identity, sequence, broker.now_ms()),
+                    lambda: cluster.produce(place, batch.bodies, identity, sequence),
                     PRODUCE_TIMEOUT_S,
                     place.number,
                 )

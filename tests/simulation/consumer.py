@@ -7,7 +7,7 @@ third of the rebalance time-out; telling an assignment is waited for, for a thir
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -17,6 +17,7 @@ from segmenter.engine.intake import Evidence, Place, Poll
 from segmenter.engine.worker import Engine
 from segmenter.errors import TransientError
 from segmenter.ports import Clock, Record
+from tests.simulation.acts import READS
 from tests.simulation.cluster import SimulatedCluster
 from tests.simulation.group import HEARTBEAT_S, REBALANCE_S, SESSION_S, Assignment, Coordinator, Word, lanes_of
 from tests.simulation.network import UnansweredError
@@ -73,6 +74,7 @@ class Consumer:
         self._positions: dict[Place, int] = {}
         self.faults: list[str] = []
         self.pace_s = 0.3
+        self.reads: Sequence[int] = READS
 
     async def run(self) -> None:
         """Be a member until cancelled."""
@@ -202,7 +204,7 @@ class Consumer:
         assert given.places is not None
         begun = {place: offset for place, offset in self.engine.intake().items() if place in given.places}
         reading = {place: self._start(place, offset) for place, offset in begun.items()}
-        most = self._dice.choice((1, 3, 10, 500, 500, 500))
+        most = self._dice.choice(self.reads)
         asked_at = self._clock.now()
         found = await self._cluster.ask("fetch", lambda: self._fetch(reading, most))
         if self.laxness.takes_evidence_at_the_answer:
@@ -225,6 +227,8 @@ class Consumer:
         """Return of each partition its records, where to read on, and its end."""
         found: dict[Place, tuple[list[Record], int, int]] = {}
         for place, start in reading.items():
+            if place in self._cluster.muted:
+                continue
             log = self._cluster.broker.log(*place)
             records, position = log.records_from(start, most)
             found[place] = list(records), position, log.end

@@ -5,7 +5,7 @@ is patched. `python -m tests.simulation.sabotage` looks for the first world that
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,14 +17,18 @@ from segmenter.adapters.kafka_wire import Partition
 from segmenter.domain.instants import Instant
 from segmenter.domain.value import Boundary
 from segmenter.engine.batch import Batch
+from segmenter.engine.ear import OpenEar
+from segmenter.engine.hold import Hold
+from segmenter.engine.holder import LaneHolder
 from segmenter.engine.intake import Evidence, Poll
 from segmenter.engine.lane import Lane
+from segmenter.engine.pace import FIRST_PAUSE_S, Pauses
 from segmenter.engine.reading import Reader, Reading
 from segmenter.engine.recovery import Recovery
 from segmenter.engine.relay import Reconciliation, Relay
 from segmenter.engine.takeover import Takeover
 from segmenter.engine.terms import Terms
-from segmenter.engine.watermark import Watermark
+from segmenter.engine.watermark import FOREVER, Watermark
 from segmenter.engine.worker import Engine
 from segmenter.engine.workshop import Workshop
 from segmenter.errors import TransientError
@@ -44,6 +48,7 @@ from segmenter.ports import (
     Tail,
     Token,
 )
+from tests.simulation.acts import Theme
 from tests.simulation.cluster import SimulatedCluster
 from tests.simulation.consumer import Laxness
 from tests.simulation.rules import REKEYED, TOPIC_BY_OUTPUT
@@ -257,12 +262,12 @@ class _SureOfTheEnd(Watermark):
 
 
 class _Presuming(Watermark):
-    def advance(self, markers: Mapping[Source, Instant]) -> Instant:
+    def advance(
+        self, markers: Mapping[Source, Instant], limit: Instant = FOREVER, left_out: Collection[Source] = ()
+    ) -> Instant:
         """Do not wait for who has shown nothing yet."""
-        known = [time for time in self._time_by_source.values() if time is not None]
-        times = [*known, *(markers[task] for task in self._tasks if task in markers)]
-        self.at = max([self.at, *([min(times)] if times else [])])
-        return self.at
+        unheard = [source for source, time in self.times(markers).items() if time is None]
+        return super().advance(markers, limit, [*left_out, *unheard])
 
 
 class _Prompt(Watermark):
@@ -279,6 +284,9 @@ class _Trusting(Takeover):
     async def own_state(self) -> LaneState:
         """Do not look whose the lane is."""
         return (await self._store.state(self.lane))[1]
+
+    async def _mark(self, state: LaneState, published: Mapping[Output, int], first_page: int) -> None:
+        """Note nothing: the store would ask for our token."""
 
 
 class _Unconfirmed(Relay):
@@ -322,26 +330,74 @@ class _DeafShop(Workshop):
         return _Deaf(self.services.store, self.services.encoder)
 
 
-class _UnconfirmedShop(Workshop):
-    def relay(self, lane: int, token: Token) -> Relay:
-        services = self.services
-        relay = _Unconfirmed(
-            lane, token, store=services.store, log=self.output, clock=self.clock, recorder=services.recorder
-        )
-        relay.bound(self.terms.outbox_entries, self.terms.outbox_bytes)
-        return relay
+class _Unbounded(Relay):
+    def bound(self, entries: int, size_bytes: int) -> None:
+        """Take whatever comes."""
+        super().bound(2**31, 2**62)
 
+
+class _Impetuous(Relay):
+    async def _recover(self, error: TransientError) -> None:
+        """Try again as soon after the tenth failure as after the first."""
+        await super()._recover(error)
+        self._pause_s = FIRST_PAUSE_S
+
+
+class _ImpetuousHold(Hold):
+    def _pause(self, reason: str) -> None:
+        super()._pause(reason)
+        self._again_at = 0.0
+
+
+class _ImpetuousHolder(LaneHolder):
+    hold = _ImpetuousHold
+
+
+class _ImpetuousEngine(Engine):
+    holder = _ImpetuousHolder
+
+
+class _NoPauses(Pauses):
+    def after_failure(self, what: Hashable) -> float:
+        """Wait for nothing."""
+        return 0.0
+
+
+class _Restless(Engine):
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._pauses = _NoPauses()
+
+
+def _with_relay(kind: type[Relay]) -> type[Workshop]:
+    class _Shop(Workshop):
+        def relay(self, lane: int, token: Token) -> Relay:
+            services = self.services
+            relay = kind(
+                lane, token, store=services.store, log=self.output, clock=self.clock, recorder=services.recorder
+            )
+            relay.bound(self.terms.outbox_entries, self.terms.outbox_bytes)
+            return relay
+
+    return _Shop
+
+
+_STALE_POLLS = "stream: polls of another generation are dropped, and the engine takes only what goes on"
 
 GUARDS: Mapping[str, Parts] = {
     "fence: markers in the log": Parts(output=_log(_WithoutMarkers)),
-    "fence: nobody came between": Parts(output=_log(_WithoutSuspicion)),
+    "fence: nobody came between, and token is asked for behind it": Parts(
+        output=_log(_WithoutSuspicion), workshop=_with_relay(_Unconfirmed)
+    ),
     "fence: tails show our marker": Parts(output=_log(_UnmarkedTails)),
     "takeover: tails are read": Parts(output=_log(_WithoutTails)),
-    "takeover: token is read behind the fence": Parts(workshop=_UnconfirmedShop),
     "relay: acknowledged before dropped": Parts(output=_log(_WithoutAcknowledgement)),
+    "relay: a full outbox stops intake": Parts(workshop=_with_relay(_Unbounded)),
+    "relay: pauses grow": Parts(workshop=_with_relay(_Impetuous)),
+    "hold: a store that is full is left alone": Parts(engine=_ImpetuousEngine),
+    "repartition: pauses grow": Parts(engine=_Restless),
     "store: token": Parts(store=_Tokenless),
     "store: version": Parts(store=_Versionless),
-    "store: positions": Parts(store=_Positionless),
     "store: token, version and positions": Parts(store=_Forgetful),
     "store: renewal only of our own": Parts(store=_Yielding),
     "store: an older generation is refused": Parts(store=_Welcoming),
@@ -357,13 +413,48 @@ GUARDS: Mapping[str, Parts] = {
     "time: every source has spoken": Parts(workshop=_with_watermark(_Presuming)),
     "time: lateness is allowed": Parts(workshop=_with_watermark(_Prompt)),
     "time: as of the request": Parts(laxness=Laxness(takes_evidence_at_the_answer=True)),
+    "time: a topic that is silent holds it": Parts(ear=lambda *_: OpenEar()),
     "leader: frozen while a lane is behind": Parts(board=_Unfrozen),
     "leader: computes when a ranking moved": Parts(board=_Unmoved),
     "recovery: the log's records are facts": Parts(workshop=_DeafShop),
     "recovery: held until the lane has passed": Parts(workshop=_with_lane(_Impatient)),
     "stream: reads where the engine wants": Parts(laxness=Laxness(trusts_its_position=True)),
-    "stream: polls of another generation are dropped": Parts(laxness=Laxness(hands_over_stale_polls=True)),
+    _STALE_POLLS: Parts(laxness=Laxness(hands_over_stale_polls=True), engine=_Dropping),
     "stream: work is finished before a rebalance": Parts(laxness=Laxness(does_not_wait_for_work=True)),
     "engine: polls go on where the lane is": Parts(engine=_Dropping),
 }
 """By name, the parts that lack it."""
+
+COVERED: Mapping[str, str] = {
+    # Who is overtaken between (a) and (b) has lost the lane: he meets another's token behind the fence. And who asks
+    # for none, but has an unbroken claim, is the only writer, reads the tails, and says what the store holds.
+    "fence: nobody came between": "fence: nobody came between, and token is asked for behind it",
+    "takeover: token is read behind the fence": "fence: nobody came between, and token is asked for behind it",
+    # Token and version name one history of a lane, and its positions are those the lane knows: an assertion.
+    "store: positions": "store: token, version and positions",
+    # What was read from the offset that is wanted is the same whoever was assigned what meanwhile.
+    "stream: polls of another generation are dropped": _STALE_POLLS,
+}
+"""Guards kept as a second defence: the loss of one alone changes nothing, that of all in the named entry does."""
+
+THEMES: Mapping[str, Theme] = {
+    "fence: nobody came between, and token is asked for behind it": Theme.OVERTAKEN,
+    "fence: tails show our marker": Theme.DEPOSED,
+    "relay: a full outbox stops intake": Theme.STORM,
+    "relay: pauses grow": Theme.STORM,
+    "hold: a store that is full is left alone": Theme.STORM,
+    "repartition: pauses grow": Theme.STORM,
+    "store: token": Theme.REWOUND,
+    "lane: stored before published": Theme.DEATH,
+    "lane: settles only to the watermark while behind": Theme.POSTCARD,
+    "time: only at the end of a source": Theme.BACKLOG,
+    "time: every source has spoken": Theme.POSTCARD,
+    "time: lateness is allowed": Theme.TIGHT,
+    "time: as of the request": Theme.TIGHT,
+    "time: a topic that is silent holds it": Theme.SILENT,
+    "recovery: held until the lane has passed": Theme.FORWARD,
+    _STALE_POLLS: Theme.SHUFFLED,
+    "stream: work is finished before a rebalance": Theme.CALM,
+    "engine: polls go on where the lane is": Theme.REWOUND,
+}
+"""The worlds in which a guard has something to do; the others are looked for in whatever the seeds bring."""

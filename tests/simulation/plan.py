@@ -1,19 +1,35 @@
 """What will happen in a world, drawn from its seed before it begins: rules, records, faults, each at its second.
 
-A plan is a list that can be thinned out: what is left happens at the same moments. So a failing world is shrunk by
-leaving things out for as long as it still fails.
+Most worlds bring whatever the dice want; of sixteen seeds in a row some have a theme, see `themes`.
 """
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypeAlias
 
+from tests.simulation.acts import (
+    KAFKA,
+    REDIS,
+    Away,
+    Cut,
+    Fault,
+    Freeze,
+    Keep,
+    Kill,
+    Night,
+    Plan,
+    Planned,
+    PutBack,
+    Shuffle,
+    Stop,
+    StrikeAt,
+    Theme,
+    Write,
+)
 from tests.simulation.network import Request
-from tests.simulation.rules import Kind, Rules, rules_of
-from tests.simulation.shop import Shop, Written
+from tests.simulation.rules import Kind, rules_of
+from tests.simulation.shop import Shop
+from tests.simulation.themes import theme_of, themed
 
-REDIS, KAFKA = "redis", "kafka"
 # What is worth being struck at, and how many such calls a worker does in a few seconds.
 CALLS = (
     ("", 60),
@@ -33,118 +49,13 @@ CALLS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
-    """The shop writes a record."""
-
-    record: Written
-
-
-@dataclass(frozen=True, slots=True)
-class Kill:
-    """A worker dies at once, and comes back after a while."""
-
-    slot: int
-    back_after_s: float
+def plan_of(seed: int, theme: Theme | None = None) -> Plan:
+    """Draw a world; one of this theme where one is given."""
+    theme = theme or theme_of(seed)
+    return _anything(seed) if theme is Theme.ANYTHING else themed(seed, theme)
 
 
-@dataclass(frozen=True, slots=True)
-class StrikeAt:
-    """Something befalls a worker at one of its next calls whose name begins with `call`, counted from 1.
-
-    What becomes of the request is one thing (never sent, executed, or adrift until others have been executed at its
-    server), what becomes of the worker another: dead, or frozen for `frozen_s`.
-    """
-
-    slot: int
-    call: str
-    count: int
-    request: Request
-    frozen_s: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """A worker is asked to end, as by SIGTERM, and comes back after a while."""
-
-    slot: int
-    back_after_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Freeze:
-    """A worker stands still, and goes on as if nothing had happened."""
-
-    slot: int
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """A worker cannot reach a server."""
-
-    slot: int
-    server: str
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Away:
-    """A server does not answer anybody."""
-
-    server: str
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Shuffle:
-    """The group rebalances for no reason of ours."""
-
-
-@dataclass(frozen=True, slots=True)
-class Keep:
-    """The store's present state is what it will be put back to."""
-
-
-@dataclass(frozen=True, slots=True)
-class PutBack:
-    """The store fails over or is restored: away for a while, then as it was when last kept."""
-
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Night:
-    """All workers are killed; time passes until they come back."""
-
-    seconds: float
-
-
-Fault: TypeAlias = Kill | StrikeAt | Stop | Freeze | Cut | Away | Shuffle | Keep | PutBack | Night
-Act: TypeAlias = Write | Fault
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """An act, at a second of the story in which nights take no time."""
-
-    at_s: float
-    act: Act
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A world before it begins."""
-
-    seed: int
-    rules: Rules
-    workers: int
-    rate: float
-    acts: tuple[Planned, ...]
-
-
-def plan_of(seed: int) -> Plan:
-    """Draw a world."""
+def _anything(seed: int) -> Plan:
     dice = random.Random(seed)
     kind = dice.choice((Kind.EXACT, Kind.EXACT, Kind.LOOSE, Kind.REWIND))
     rules = rules_of(dice, kind)

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from tests.simulation.acts import Plan
 from tests.simulation.checks import Checks
 from tests.simulation.loop import SimulatedLoop, StormError, play
 from tests.simulation.network import SLOWEST_S
-from tests.simulation.plan import Plan
 from tests.simulation.worker import Parts
 from tests.simulation.world import World
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from segmenter.adapters.home import home_of
-from segmenter.domain.instants import SECOND, Instant, rfc3339
+from segmenter.domain.instants import SECOND, Instant, Span, rfc3339
 from segmenter.engine.intake import Place
 from tests.simulation.rules import CLICKS, EPOCH, MAIL, MAILS, ORDERS, PARTITIONS
 
@@ -18,6 +18,7 @@ _ABROAD = "c-yen"
 _AMOUNTS = ("0", "0.01", "5", "10", "10", "10.005", "20", "20", "250")
 _KINDS = ("order", "fact", "click", "loose", "staff", "visitor")
 _WEIGHTS = (6, 6, 3, 1, 1, 1)
+_ADDING = (6, 0, 3, 0, 0, 1)
 # Two events of one customer never have the same time: their order would be that of the ids, then of arrival.
 _APART: Instant = 7
 
@@ -43,12 +44,27 @@ class Written:
     fate: Fate
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Habits:
+    """How a shop writes."""
+
+    mail_share: float = 0.35
+    """How much comes in a topic of any key."""
+    latest: Span = SECOND
+    """By how much an event is late at most, where order counts."""
+    bad_share: float = 0.04
+    """How much of what it writes is no event."""
+    only_adds: bool = False
+    """Nothing is ever taken back: there are orders, clicks and visitors."""
+
+
 @dataclass(slots=True)
 class Shop:
     """Makes records. Each event has its own id, and each fact of an order is told once (but may be repeated)."""
 
     dice: random.Random
     is_exact: bool
+    habits: Habits = Habits()
     orders: dict[str, list[str]] = field(default_factory=dict)
     places: dict[str, Place] = field(default_factory=dict)
     last_at: dict[str, Instant] = field(default_factory=dict)
@@ -58,9 +74,9 @@ class Shop:
         """Yield what the shop writes at this second of the story: mostly one event."""
         now = EPOCH + int(at_s * SECOND)
         chance = self.dice.random()
-        if chance < 0.04:
+        if chance < self.habits.bad_share:
             yield self._garbage(now)
-        elif chance < 0.07:
+        elif chance < self.habits.bad_share + 0.03:
             yield self._stray(now)
         else:
             written = self._event(now)
@@ -70,7 +86,7 @@ class Shop:
 
     def _event(self, now: Instant) -> Written:
         dice = self.dice
-        kind = dice.choices(_KINDS, _WEIGHTS)[0]
+        kind = dice.choices(_KINDS, _ADDING if self.habits.only_adds else _WEIGHTS)[0]
         who = f"cookie-{dice.randrange(3)}" if kind == "visitor" else dice.choice(_NAMES)
         said = self._said(kind, who, self._moment(who, now))
         place = self._place(who, said["type"])
@@ -99,7 +115,7 @@ class Shop:
         """Mostly just now; where order counts, never more than lateness allows and never before the last one."""
         dice = self.dice
         if self.is_exact:
-            at = max(now - dice.choice((0, 0, dice.randrange(SECOND))), self.last_at.get(who, 0) + _APART)
+            at = max(now - dice.choice((0, 0, dice.randrange(self.habits.latest))), self.last_at.get(who, 0) + _APART)
             self.last_at[who] = at
             return at
         past = dice.choice((0, 0, 0, dice.randrange(SECOND), 3 * SECOND, dice.randrange(40 * SECOND)))
@@ -125,7 +141,8 @@ class Shop:
     def _place(self, who: str, type_: str) -> Place:
         """Orders and clicks lie at home; some of all comes in a topic of any key."""
         topic = ORDERS if type_.startswith("order") else CLICKS
-        place = (MAIL, self.dice.randrange(MAILS)) if self.dice.random() < 0.35 else (topic, home_of(who, PARTITIONS))
+        is_mail = self.dice.random() < self.habits.mail_share
+        place = (MAIL, self.dice.randrange(MAILS)) if is_mail else (topic, home_of(who, PARTITIONS))
         return self.places.setdefault(who, place) if self.is_exact else place
 
     def _key(self, place: Place) -> bytes | None:
@@ -143,7 +160,8 @@ class Shop:
                 _written({**order, "customer_id": _ABROAD, "order_id": "x", "amount": "1", "currency": "JPY"}),
             )
         )
-        place = self.dice.choice([(MAIL, 0), *((CLICKS, lane) for lane in range(PARTITIONS))])
+        mail = [(MAIL, 0)] if self.habits.mail_share else []
+        place = self.dice.choice([*mail, *((CLICKS, lane) for lane in range(PARTITIONS))])
         if value is not None and b"JPY" in value and place[0] == CLICKS:
             place = CLICKS, home_of(_ABROAD, PARTITIONS)
         return Written(place, value, self._key(place), Fate.ASIDE)

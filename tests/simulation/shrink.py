@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from tests.simulation.plan import Plan, Planned, Write
+from tests.simulation.acts import Plan, Planned, Write
 from tests.simulation.run import run
 from tests.simulation.shop import Fate
 

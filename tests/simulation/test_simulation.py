@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulation.plan import Kill, Plan, Planned, Write, plan_of
+from tests.simulation.acts import Kill, Plan, Planned, Write
+from tests.simulation.plan import plan_of
 from tests.simulation.run import run
 from tests.simulation.shrink import described, shrunk
 

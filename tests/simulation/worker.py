@@ -10,6 +10,7 @@ from segmenter.adapters.home import home_of
 from segmenter.adapters.kafka_forward import KafkaForwarder
 from segmenter.adapters.kafka_log import KafkaOutputLog
 from segmenter.adapters.records import JsonEncoder
+from segmenter.engine.ear import Ear, OpenEar
 from segmenter.engine.ending import end
 from segmenter.engine.lane import Services
 from segmenter.engine.repartition import Stage
@@ -24,6 +25,7 @@ from tests.simulation.loop import Process, begin
 from tests.simulation.network import UnansweredError
 from tests.simulation.recorder import Silence
 from tests.simulation.rules import MAIL, MAILS, PARTITIONS, REKEYED, TOPIC_BY_OUTPUT
+from tests.simulation.watch import LanesWitness
 from tests.simulation.witness import Witness
 
 if TYPE_CHECKING:
@@ -48,6 +50,7 @@ class Parts:
     store: Callable[[Any], Any] = lambda lanes: lanes
     tasks: Callable[[Any], Any] = lambda tasks: tasks
     board: Callable[[Any], Any] = lambda board: board
+    ear: Callable[..., OpenEar] = Ear
     laxness: Laxness = field(default_factory=Laxness)
 
 
@@ -86,6 +89,7 @@ class Worker:
         dice = random.Random(f"{world.plan.seed} consumer {name}")
         self.consumer = Consumer(world.cluster, world.group, self._ownership, world.clock, dice)
         self.consumer.laxness = parts.laxness
+        self.consumer.reads = world.plan.reads
         self.life = begin(self.process, lambda: asyncio.get_running_loop().create_task(self._live(), name=name))
 
     def stop(self) -> None:
@@ -113,6 +117,7 @@ class Worker:
         world, parts, terms, decoder = self._world, self._parts, self._world.plan.rules.terms, DECODER
         recorder, remote = Silence(), world.redis.remote
         store = world.redis.store
+        ear = parts.ear(terms, remote(store.sources), recorder) if terms.max_silence else OpenEar()
         stage = Stage(
             terms=terms,
             decoder=decoder,
@@ -120,16 +125,19 @@ class Worker:
             forwarder=parts.forwarder(world.cluster),
             tasks=remote(parts.tasks(store.tasks)),
             recorder=recorder,
+            ear=ear,
         )
+        lanes = LanesWitness(parts.store(store.lanes), world)
         workshop = parts.workshop(
             terms=terms,
-            services=Services(store=remote(parts.store(store.lanes)), encoder=JsonEncoder(), recorder=recorder),
+            services=Services(store=remote(lanes), encoder=JsonEncoder(), recorder=recorder),
             output=parts.output(world.cluster),
             clock=world.clock,
             decoder=decoder,
             home_of=home,
             sources=Beginnings(world.cluster),
-            tasks=[f"{MAIL}/{number}" for number in range(MAILS)],
+            tasks=[f"{MAIL}/{number}" for number in range(MAILS)] if terms.others else [],
             process=self.name,
+            ear=ear,
         )
         return parts.engine(workshop, stage, remote(Witness(parts.board(store.board), world)), self._ownership)

@@ -11,15 +11,16 @@ from segmenter.adapters.memory_lanes import Lane, new_state
 from segmenter.domain.instants import MILLISECOND, SECOND, Instant
 from segmenter.engine.intake import LaneCondition
 from segmenter.errors import OwnershipError
-from tests.simulation import plan as planned
+from tests.simulation import acts as planned
 from tests.simulation.broker import Broker
 from tests.simulation.cluster import SimulatedCluster
 from tests.simulation.group import Coordinator
 from tests.simulation.loop import Process, SimulatedLoop, begin
 from tests.simulation.network import Network, Server, Strike
 from tests.simulation.redis import SimulatedRedis
-from tests.simulation.rules import EPOCH, LANE_TOPICS, PARTITIONS, Kind, mail_places
+from tests.simulation.rules import EPOCH, LANE_TOPICS, PARTITIONS, REKEYED, TOPIC_BY_OUTPUT, Kind, mail_places
 from tests.simulation.shop import Written
+from tests.simulation.watch import Silence, Watch
 from tests.simulation.worker import Parts, Worker
 
 SUPERVISED_EVERY_S = 0.25
@@ -74,6 +75,10 @@ class World:
     started: int = 0
     slept_s: float = 0.0
     servers: dict[str, Server] = field(default_factory=dict)
+    kept_back: dict[str, list[Written]] = field(default_factory=dict)
+    """What was to be written to topics that are silent."""
+    is_store_full: bool = False
+    watch: Watch = field(default_factory=Watch)
     _outside: Context = field(init=False)
     _dice: random.Random = field(init=False)
 
@@ -120,6 +125,12 @@ class World:
             server.rate, server.is_away = 0.0, False
             server.cut_from.clear()
         self.network.strikes.clear()
+        self.cluster.muted.clear()
+        self.cluster.deposed.clear()
+        self._accept_again()
+        self._make_room()
+        for topic in list(self.kept_back):
+            self._speak_again(topic)
         for slot in self.slots:
             if slot.worker is not None and slot.worker.process.is_frozen:
                 self.loop.thaw(slot.worker.process)
@@ -186,7 +197,12 @@ class World:
                 self._go_away(self.redis.server, seconds)
                 self.redis.put_back()
             case planned.Night(seconds=seconds):
-                await self._sleep(seconds)
+                self._send_all_away(seconds)
+                self.slept_s += seconds
+            case planned.Absence(seconds=seconds):
+                self._send_all_away(seconds)
+            case _:
+                self._befall_kafka(act)
 
     def _befall_worker(self, act: planned.Act, slot: _Slot, worker: Worker) -> None:
         match act:
@@ -229,17 +245,54 @@ class World:
 
         self.later(seconds, come_back)
 
-    async def _sleep(self, seconds: float) -> None:
+    def _befall_kafka(self, act: planned.Act) -> None:
+        match act:
+            case planned.Mute(place=place, seconds=seconds):
+                self.cluster.muted.add(place)
+                self.later(seconds, lambda: self.cluster.muted.discard(place))
+            case planned.FallSilent(topic=topic, seconds=seconds):
+                self.kept_back.setdefault(topic, [])
+                self.watch.silences.append(Silence(topic, self.clock.now(), self.clock.now() + int(seconds * SECOND)))
+                self.later(seconds, lambda: self._speak_again(topic))
+            case planned.Depose(slot=slot, seconds=seconds):
+                worker = self.slots[slot].worker
+                if worker is not None:
+                    self.cluster.depose(worker.name)
+                    self.later(seconds, lambda: self.cluster.deposed.pop(worker.name, None))
+            case planned.RefuseOutput(seconds=seconds):
+                self.cluster.refused = frozenset({*TOPIC_BY_OUTPUT.values(), REKEYED})
+                self.watch.begin_refusal(self)
+                self.later(seconds, self._accept_again)
+
+            case planned.FillStore(seconds=seconds):
+                self.is_store_full = True
+                self.later(seconds, self._make_room)
+
+    def _make_room(self) -> None:
+        self.is_store_full = False
+
+    def _speak_again(self, topic: str) -> None:
+        for record in self.kept_back.pop(topic, ()):
+            self.write(record)
+
+    def _accept_again(self) -> None:
+        if self.cluster.refused:
+            self.cluster.refused = frozenset()
+            self.watch.end_refusal(self)
+
+    def _send_all_away(self, seconds: float) -> None:
         """Let nobody be there for a while."""
         for slot in self.slots:
             if slot.worker is not None:
                 self._bury(slot.worker.process)
                 self._let_go(slot, slot.worker)
             slot.back_at_s = self.loop.time() + seconds
-        self.slept_s += seconds
 
     def write(self, record: Written) -> None:
-        """Write a record of the shop."""
+        """Write a record of the shop, or keep it while what feeds its topic is dead."""
+        if record.place[0] in self.kept_back:
+            self.kept_back[record.place[0]].append(record)
+            return
         log = self.cluster.broker.log(*record.place)
         self.placed.append(Placed(record, log.end, self.clock.now()))
         log.append([(record.key, record.value, ())], self.clock.now() // MILLISECOND)
