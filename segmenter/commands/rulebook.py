@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Check rulebooks, see whom they would move, put them in force, and go back.",
+    help="Check and preview rulebooks, apply them, and go back.",
     epilog="Example: segmenter rulebook check my.yaml",
 )
 

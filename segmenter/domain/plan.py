@@ -125,7 +125,6 @@ def plan_of(segments: Iterable[Definition], *, has_dimensions: bool, has_clicks:
         (leaf, place) for leaf, place in asked if isinstance(leaf, Absent) and leaf.activity in _FREQUENT
     )
     missed = {leaf.activity for leaf, _ in absences}
-    shown = [*definitions, *(definition for definition in declared if definition.state is State.PAUSED)]
     return Plan(
         definitions=definitions,
         definition_by_dimension={definition.dimension: definition for definition in definitions},
@@ -133,12 +132,8 @@ def plan_of(segments: Iterable[Definition], *, has_dimensions: bool, has_clicks:
         has_dimensions=has_dimensions,
         click_tallies=clicks,
         contact_tallies=contacts,
-        key_by_leaf={
-            id(leaf): tallies[leaf].key if isinstance(leaf, Measured) else tracks[leaf].key
-            for leaf, _ in asked
-            if leaf in tallies or leaf in tracks
-        },
-        outs={definition.dimension: OUT for definition in shown if definition.state is not State.SHADOW},
+        key_by_leaf=_keys(asked, tallies, tracks),
+        outs={d.dimension: OUT for d in declared if d.state in (State.LIVE, State.PAUSED)},
         bounds_by_tally={tally.key: _bounds(tally, tallies, asked) for tally in kept},
         tracks=tuple(tracks.values()),
         track_types=types,
@@ -152,6 +147,16 @@ def plan_of(segments: Iterable[Definition], *, has_dimensions: bool, has_clicks:
         watches_clicks=bool(clicks or has_clicks or "click" in types or missed & {Activity.CLICK, Activity.ANY}),
         watches_contacts=bool(contacts or "contact" in types or missed & {Activity.CONTACT, Activity.ANY}),
     )
+
+
+def _keys(
+    asked: Iterable[tuple[Condition, int]], tallies: Mapping[Measured, Tally], tracks: Mapping[Sequence, Track]
+) -> dict[int, int]:
+    return {
+        id(leaf): tallies[leaf].key if isinstance(leaf, Measured) else tracks[leaf].key
+        for leaf, _ in asked
+        if leaf in tallies or leaf in tracks
+    }
 
 
 _FREQUENT = (Activity.CLICK, Activity.CONTACT, Activity.ANY)

@@ -9,7 +9,7 @@ either is put aside as a record (see `poison`); one that it can brings him back.
 import logging
 from dataclasses import replace
 
-from segmenter.domain.causes import Cause, PeersMoved, Released, Tick
+from segmenter.domain.causes import Cause, PeersMoved, Redefined, Released, Tick
 from segmenter.domain.instants import SECOND, Instant
 from segmenter.engine.batch import Batch
 from segmenter.engine.sweep import walked
@@ -35,7 +35,8 @@ def step_work(
     """
     watermark = notes.watermark
     for customer in work.retried:
-        batch.attempt(customer, _retry(batch, customer, notes))
+        for cause in _retry(batch, customer, notes):
+            batch.attempt(customer, cause)
     for at, customer in sorted({*work.ticks, *batch.due_by(watermark)}):
         if batch.holds(customer):
             batch.attempt(customer, Tick(watermark))
@@ -57,10 +58,10 @@ def step_work(
     return notes if batch.held == notes.held else replace(notes, held=batch.held)
 
 
-def _retry(batch: Batch, customer: str, notes: LaneNotes) -> Cause:
-    """Return what he has missed: his deadlines, and a boundary or a release that may have come meanwhile."""
-    is_to_release = batch.is_held(customer) and not notes.recover_upto
-    return Released(notes.watermark) if is_to_release else PeersMoved(notes.watermark)
+def _retry(batch: Batch, customer: str, notes: LaneNotes) -> tuple[Cause, Cause]:
+    """Return what he has missed: his deadlines, and a boundary, a release or other rules that may have come."""
+    at, is_to_release = notes.watermark, batch.is_held(customer) and not notes.recover_upto
+    return Released(at) if is_to_release else PeersMoved(at), Redefined(at, is_announced=False)
 
 
 def with_asides(notes: LaneNotes, batch: Batch, lane: int, now: Instant) -> LaneNotes:

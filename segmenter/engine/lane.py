@@ -175,7 +175,8 @@ class Lane:
     def is_settled(self) -> bool:
         """Every deadline up to the stored watermark was played, by the rules that held when it came."""
         is_new = self.state.version == 0
-        return is_new or self._next_due is None or self._next_due > self.state.notes.watermark
+        is_played = self._next_due is None or self._next_due > self.state.notes.watermark
+        return is_new or (is_played and not self._retry)
 
     def is_live_at(self, now: Instant) -> bool:
         """Tell whether the lane was live when last stored, and still is: its worker may have slept since."""

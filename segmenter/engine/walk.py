@@ -8,6 +8,7 @@ him; once more when the walk comes there, which changes nothing.
 from collections.abc import Sequence
 from dataclasses import replace
 
+from segmenter.domain.causes import Tick
 from segmenter.domain.walking import share_walked, stop_of
 from segmenter.engine.batch import Batch
 from segmenter.engine.orders import causes_of
@@ -22,7 +23,9 @@ def beyond(batch: Batch, walk: Walk) -> None:
     causes = causes_of(walk)
     for customer in batch.stored():
         if walk.cursor is None or stop_of(customer) > walk.cursor:
-            for cause in causes:
+            # One who is put aside has deadlines that nobody has played; told by new rules is better than not told.
+            missed = [Tick(walk.at)] if customer in batch.aside else []
+            for cause in [*missed, *causes]:
                 if batch.holds(customer):
                     batch.attempt(customer, cause)
 

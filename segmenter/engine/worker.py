@@ -183,8 +183,7 @@ class Engine:
 
     def status(self) -> EngineStatus:
         """Return what the health page shows."""
-        shop = self._workshop
-        clock_fault = shop.clock_check.fault
+        shop, clock_fault = self._workshop, self._workshop.clock_check.fault
         return EngineStatus(
             generation=self._generation,
             lanes={lane: holder.condition for lane, holder in self._holders.items()},

@@ -138,7 +138,7 @@ class _Player:
         self._played = played
         self._progress = progress
         self._store = MemoryStore(1, lambda: played.until)
-        terms = Terms(rulebook=rulebook, partitions=1, announce_from=BEGINNING)
+        terms = Terms(rulebook=rulebook, partitions=1, announce_from=BEGINNING, breaks_storms=False)
         services = Services(store=self._store.lanes, encoder=JsonEncoder(), recorder=Metrics())
         self._simulation = Simulation(terms, services, self._store.board, self._publish)
 
