@@ -152,11 +152,9 @@ def plan_of(segments: Iterable[Definition], *, has_dimensions: bool, has_clicks:
 def _keys(
     asked: Iterable[tuple[Condition, int]], tallies: Mapping[Measured, Tally], tracks: Mapping[Sequence, Track]
 ) -> dict[int, int]:
-    return {
-        id(leaf): tallies[leaf].key if isinstance(leaf, Measured) else tracks[leaf].key
-        for leaf, _ in asked
-        if leaf in tallies or leaf in tracks
-    }
+    by_leaf: dict[Condition, int] = {leaf: tally.key for leaf, tally in tallies.items()}
+    by_leaf.update({leaf: track.key for leaf, track in tracks.items()})
+    return {id(leaf): by_leaf[leaf] for leaf, _ in asked if leaf in by_leaf}
 
 
 _FREQUENT = (Activity.CLICK, Activity.CONTACT, Activity.ANY)

@@ -138,7 +138,6 @@ class Batch:
             if dimension not in self.held:
                 self.held = tuple(sorted({*self.held, dimension}))
                 self._held = held_of(self.held)
-                self._recorder.stormed(dimension)
 
     def _may_be_storm(self, said: ChangeSet) -> bool:
         """Tell whether a move counts for a storm: not what an operator let go, nor history, but all of an edit."""

@@ -114,6 +114,8 @@ class Lane:
         batch, commit = await self._prepared(reading, work, notes, now)
         await self._commit(commit)
         self._storms = batch.storms
+        for dimension in set(self.state.notes.held) - set(notes.held):
+            self._services.recorder.stormed(dimension)
         await self._note_progress(work, commit.profiles)
 
     async def _prepared(self, reading: Reading, work: Work, notes: LaneNotes, now: Instant) -> tuple[Batch, Commit]:
