@@ -52,11 +52,11 @@ def customer(
     --why and --why-not show one dimension or declared segment, condition by condition. Ends with 1 when nobody is
     known by this id, with 2 for a segment that there is not, and with 3 when Redis or Kafka does not answer.
     """
-    from segmenter.wiring.rules import rulebook_of
+    from segmenter.wiring.rules import find_rulebook
     from segmenter.wiring.why import dimension_named, outlook_of
 
     settings = settings_from(config)
-    rulebook = rulebook_of(settings)
+    rulebook = find_rulebook(settings)
     asked_by_option = {"--why": why, "--why-not": why_not}
     dimensions = {o: dimension_named(text, rulebook, o) for o, text in asked_by_option.items() if text is not None}
     if as_of is not None:

@@ -19,6 +19,8 @@ from segmenter.commands.shared import (
 from segmenter.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from segmenter.domain.rulebook import Rulebook
+    from segmenter.settings import Settings
     from segmenter.wiring.preview import Preview
     from segmenter.wiring.revisions import Applied
 
@@ -206,6 +208,7 @@ def preview(
     moves: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write every move here, one JSON object a line.")
     ] = None,
+    customer: Annotated[str | None, typer.Option(metavar="ID", help="Show this one, condition by condition.")] = None,
     config: ConfigFile = None,
     json: AsJson = False,
 ) -> None:
@@ -214,16 +217,36 @@ def preview(
     Reads the profiles of the running system and changes nothing. Drafts are shown as if they were live.
     """
     from segmenter.wiring.preview import preview as previewed
-    from segmenter.wiring.rules import rulebook_in, rulebook_of
+    from segmenter.wiring.rules import rulebook_in
 
     settings = settings_from(config)
     planned = rulebook_in(file, settings).rulebook
+    if customer is not None:
+        _show_customer(settings, planned, customer, json=json)
+        return
     with progress_of("looking at customers") as progress:
-        found = previewed(settings, rulebook_of(settings), planned, sample, moves, progress)
+        found = previewed(settings, planned, sample, moves, progress)
     if json:
         say_json(found.as_json())
     else:
         _show(found)
+
+
+def _show_customer(settings: "Settings", planned: "Rulebook", identity: str, *, json: bool) -> None:
+    from segmenter.wiring.customers import Unknown
+    from segmenter.wiring.preview_customer import accounts_by
+    from segmenter.wiring.why import account_json, account_lines
+
+    accounts = accounts_by(settings, planned, identity)
+    if isinstance(accounts, Unknown):
+        typer.echo(accounts.sentence(identity, settings.namespace), err=True)
+        raise typer.Exit(ExitCode.FAULTS)
+    if json:
+        say_json({"customer_id": identity, "segments": [account_json(found, found.why()) for found in accounts]})
+        return
+    for account in accounts:
+        for line in account_lines(account, account.why()):
+            say(line)
 
 
 def _show(found: "Preview") -> None:

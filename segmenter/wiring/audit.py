@@ -20,6 +20,7 @@ from segmenter.adapters.kafka_history import KafkaHistory
 from segmenter.adapters.kafka_reach import answering
 from segmenter.adapters.redis_audit import LaneSize, RedisAudit
 from segmenter.adapters.redis_client import connect
+from segmenter.domain.rulebook import Rulebook
 from segmenter.engine.audit import Doubt
 from segmenter.engine.audit_compare import Difference
 from segmenter.errors import ConfigurationError, TransientError
@@ -28,7 +29,7 @@ from segmenter.stream.source_log import KafkaSourceLog
 from segmenter.wiring.audit_index import check_counters
 from segmenter.wiring.audit_plan import CUSTOMERS_A_PORTION, Portion, plan_all, plan_sample, whole_lanes
 from segmenter.wiring.audit_portion import PortionAudit, Surroundings
-from segmenter.wiring.rules import rulebook_of
+from segmenter.wiring.rules import rulebook_in_force
 from segmenter.wiring.terms import codec_settings_of, terms_of
 
 # Every difference is counted; of a state that is wrong altogether this many are enough to see why.
@@ -97,7 +98,7 @@ async def _audit(settings: Settings, options: AuditOptions, progress: Progress) 
         lanes = await _lanes(redis, settings)
         await stack.enter_async_context(answering(settings.kafka_bootstrap))
         history = await stack.enter_async_context(KafkaHistory(settings.kafka_bootstrap))
-        around = await _surroundings(settings, redis, history)
+        around = await _surroundings(settings, await rulebook_in_force(client, settings), redis, history)
         portions = _planned(lanes, options)
         for portion in portions:
             result = await PortionAudit(portion, around, report.add).run(
@@ -127,8 +128,9 @@ async def _lanes(redis: RedisAudit, settings: Settings) -> list[LaneSize]:
     return lanes
 
 
-async def _surroundings(settings: Settings, redis: RedisAudit, history: KafkaHistory) -> Surroundings:
-    rulebook = rulebook_of(settings)
+async def _surroundings(
+    settings: Settings, rulebook: Rulebook, redis: RedisAudit, history: KafkaHistory
+) -> Surroundings:
     terms, codec = terms_of(settings, rulebook), codec_settings_of(settings)
     counts = await KafkaSourceLog(settings.kafka_bootstrap).partition_counts(sorted(terms.others | terms.direct))
     if missing := [topic for topic, count in counts.items() if not count]:

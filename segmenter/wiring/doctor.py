@@ -6,15 +6,16 @@ from contextlib import aclosing
 from pathlib import Path
 
 from segmenter.adapters.fence_probe import Scene, probe_fence
-from segmenter.adapters.findings import Finding, Mark, away, fault, ok
+from segmenter.adapters.findings import Finding, Mark, away, fault, ok, warning
 from segmenter.adapters.kafka_checkup import check_kafka
 from segmenter.adapters.kafka_reach import answering
 from segmenter.adapters.redis_checkup import check_redis
 from segmenter.adapters.redis_client import connect
+from segmenter.domain.revision import Revision, digest_of
 from segmenter.errors import ConfigurationError, TransientError
 from segmenter.settings import Settings
 from segmenter.wiring.kafka import topic_plans
-from segmenter.wiring.rules import rulebook_of
+from segmenter.wiring.rules import read_text, revision_in_force, rulebook_in_revision, rulebook_of
 
 
 def examine(settings: Settings, *, with_fence: bool, topic: str | None) -> list[Finding]:
@@ -42,6 +43,30 @@ def _rules(settings: Settings) -> Finding:
     return ok("rulebook", f"{name} can be used")
 
 
+def _applied(revision: Revision | None, settings: Settings) -> list[Finding]:
+    """Say whether this release can read what was applied, and whether the file of the settings says another thing."""
+    if revision is None:
+        return []
+    subject, number = "rulebook in force", revision.number
+    try:
+        rulebook_in_revision(revision, settings)
+    except ConfigurationError as error:
+        fix = "run the release that applied it, or go back with `segmenter rulebook rollback`"
+        return [fault(subject, "; ".join(error.faults), fix)]
+    if _has_other_file(settings, revision):
+        found = f"revision {number} holds, and not {settings.rulebook}, which differs from it"
+        fix = "apply the file with `segmenter rulebook apply`, or take it out of the settings"
+        return [warning(subject, found, fix)]
+    return [ok(subject, f"revision {number} can be used")]
+
+
+def _has_other_file(settings: Settings, revision: Revision) -> bool:
+    try:
+        return settings.rulebook is not None and digest_of(read_text(settings.rulebook)) != revision.digest
+    except ConfigurationError:
+        return False  # it was told already
+
+
 async def _unless_away(subject: str, looking: Awaitable[list[Finding]]) -> list[Finding]:
     try:
         return await looking
@@ -60,7 +85,8 @@ async def _redis(settings: Settings) -> list[Finding]:
     client = connect(settings.redis_url.get_secret_value())
     try:
         async with aclosing(client):
-            return await check_redis(client, settings.namespace, settings.partitions)
+            findings = await check_redis(client, settings.namespace, settings.partitions)
+            return findings + _applied(await revision_in_force(client, settings), settings)
     except TransientError as error:
         fix = "start it, or name another with SEGMENTER_REDIS_URL"
         raise TransientError(f"Redis at {settings.redis_address} does not answer; {fix} ({error})") from error

@@ -25,6 +25,7 @@ from segmenter.errors import ConfigurationError, TransientError
 from segmenter.ports import LaneStore
 from segmenter.settings import Settings
 from segmenter.wiring.preview_survey import Survey
+from segmenter.wiring.rules import rulebook_in_force
 
 Progress = Callable[[int, int | None], None]
 
@@ -143,9 +144,7 @@ def _notes(foresight: Foresight) -> list[str]:
     return notes
 
 
-def preview(
-    settings: Settings, running: Rulebook, planned: Rulebook, sample: int, moves: Path | None, progress: Progress
-) -> Preview:
+def preview(settings: Settings, planned: Rulebook, sample: int, moves: Path | None, progress: Progress) -> Preview:
     """Return what a rulebook would make of everybody stored in Redis; `moves` takes every move, a line each.
 
     Reads only. Raises TransientError when Redis does not answer, ConfigurationError when lanes are of another count
@@ -154,13 +153,13 @@ def preview(
     try:
         with ExitStack() as stack:
             file = None if moves is None else stack.enter_context(moves.open("w", encoding="utf-8"))
-            return asyncio.run(_preview(settings, Foresight(running, planned), planned, (sample, file), progress))
+            return asyncio.run(_preview(settings, planned, (sample, file), progress))
     except OSError as error:
         raise ConfigurationError([f"--moves: {moves}: {error.strerror}; name a file that can be written"]) from error
 
 
 async def _preview(
-    settings: Settings, foresight: Foresight, planned: Rulebook, out: tuple[int, TextIO | None], progress: Progress
+    settings: Settings, planned: Rulebook, out: tuple[int, TextIO | None], progress: Progress
 ) -> Preview:
     client = connect(settings.redis_url.get_secret_value())
     try:
@@ -173,6 +172,7 @@ async def _preview(
                 raise ConfigurationError([f"{fault}; write SEGMENTER_PARTITIONS={wrong[0]}"])
             if not lanes:
                 raise ConfigurationError([f"no lane is stored in namespace {settings.namespace}; start a worker"])
+            foresight = Foresight(await rulebook_in_force(client, settings), planned)
             return await previewed(foresight, planned, partial(stored, audit, store, lanes, progress), *out)
     except TransientError as error:
         fix = "start it, or name another with SEGMENTER_REDIS_URL"

@@ -202,6 +202,24 @@ def test_why_not_lists_what_is_missing_condition_by_condition(
     assert draft == Ran(2, "", "--why-not: idea is in state draft, in which nobody moves; set it shadow or live\n")
 
 
+def test_the_rulebook_that_was_applied_answers_and_not_the_file_of_the_settings(
+    segmenter: RunCommand, environment: Mapping[str, str], tmp_path: Path
+) -> None:
+    applied, planned = tmp_path / "applied.yaml", tmp_path / "planned.yaml"
+    text = "rulebook: 1\nsegments:\n  vip: {when: {measure: orders, at_least: 3}}\n"
+    applied.write_text(text)
+    planned.write_text(text.replace("3", "7"))
+    # Nobody listens there: what is in Redis holds all the same.
+    away = f"127.0.0.1:{free_ports(1)[0]}"
+    segmenter("rulebook", "apply", str(applied), SEGMENTER_KAFKA_BOOTSTRAP=away, **environment)
+
+    in_force = segmenter("customer", "c-42", "--why-not", "vip", SEGMENTER_RULEBOOK=str(planned), **environment)
+    instead = segmenter("rulebook", "preview", str(planned), "--customer", "c-42")
+
+    assert "missing: orders >= 3: 2 more\n" in in_force.out
+    assert "missing: orders >= 7: 6 more\n" in instead.out
+
+
 def test_as_of_an_instant_to_come_is_refused(segmenter: RunCommand, environment: Mapping[str, str]) -> None:
     ran = segmenter("customer", "c-42", "--as-of", "2199-01-01T00:00:00Z", **environment)
 

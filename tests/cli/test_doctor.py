@@ -111,6 +111,24 @@ def test_a_faulty_rulebook_is_told_beside_all_else(
     assert "EURO" in found["rulebook"]["found"]
 
 
+def test_a_file_that_is_not_what_was_applied_is_a_warning(
+    segmenter: RunCommand, away: Mapping[str, str], redis_url: str, tmp_path: Path
+) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text("rulebook: 1\nlifecycle: {inactive_after: 90d}\n")
+    settings = {**away, "SEGMENTER_REDIS_URL": redis_url, "SEGMENTER_RULEBOOK": str(rules)}
+    before = found_in(segmenter("doctor", "--json", **settings).out)
+    segmenter("rulebook", "apply", str(rules), **{**settings, "SEGMENTER_RULEBOOK": ""})
+
+    same = found_in(segmenter("doctor", "--json", **settings).out)
+    rules.write_text("rulebook: 1\nlifecycle: {inactive_after: 91d}\n")
+    other = found_in(segmenter("doctor", "--json", **settings).out)
+
+    assert "rulebook in force" not in before
+    assert (same["rulebook in force"]["mark"], same["rulebook in force"]["found"]) == ("ok", "revision 2 can be used")
+    assert other["rulebook in force"]["mark"] == "warning"
+
+
 @pytest.fixture
 def owned(
     segmenter: RunCommand, away: dict[str, str], redis_server: RedisServer, redis_url: str

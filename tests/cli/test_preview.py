@@ -10,6 +10,7 @@ from segmenter.adapters.redis_client import connect
 from segmenter.adapters.redis_lanes import RedisLaneStore
 from segmenter.domain.profile import Profile
 from segmenter.ports import Commit, LaneNotes, LaneState, ProfileWrite, Stored, Token
+from tests.bench.process import free_ports
 from tests.cli.running import RunCommand
 from tests.domain.shopper import after, at, placed
 
@@ -109,6 +110,21 @@ def test_the_table_shows_sizes_movers_and_overlap(
     assert ran.out.startswith(f"{CUSTOMERS} customers, nothing was changed\n")
     assert "orders: 1, asked >= 1" in ran.out
     assert "draft" in ran.out
+
+
+def test_a_preview_begins_at_the_rulebook_that_was_applied(
+    segmenter: RunCommand, environment: Mapping[str, str], tmp_path: Path
+) -> None:
+    applied, planned = tmp_path / "applied.yaml", tmp_path / "planned.yaml"
+    applied.write_text("rulebook: 1\nsegments:\n  clickers: {when: {measure: clicks, within: 30d, at_least: 1}}\n")
+    planned.write_text(PLANNED)
+    away = f"127.0.0.1:{free_ports(1)[0]}"
+    segmenter("rulebook", "apply", str(applied), SEGMENTER_KAFKA_BOOTSTRAP=away, **environment)
+
+    ran = segmenter("rulebook", "preview", str(planned), "--json", **environment)
+
+    assert ran.code == 0
+    assert json.loads(ran.out)["notes"] == []
 
 
 def test_a_system_without_lanes_is_told(segmenter: RunCommand, redis_url: str, tmp_path: Path) -> None:
