@@ -96,6 +96,26 @@ async def test_a_fixed_worker_brings_him_under_the_rules_that_he_has_missed() ->
     assert len(made.told()) == told_before
 
 
+async def test_rules_that_our_code_can_bear_bring_him_back_with_what_he_has_missed() -> None:
+    trap, rules = trapped_rules()
+    made = world_of(replace(rules, revision=1))
+    async with working(made) as worker:
+        await worker.read()
+        trap.trapped.add(day(0) + 1)
+        made.clock.at = day(40)
+        for _ in range(3):
+            await worker.read()
+        aside = set(worker.lane().state.notes.aside)
+        await worker.lane().adopt_rules(Offer(VIP))
+        for _ in range(3):
+            await worker.read()
+        notes = worker.lane().state.notes
+
+    assert aside == {"c-1"}
+    assert notes.aside == {}
+    assert [made.lifecycles(customer) for customer in CUSTOMERS] == [["new", "inactive"]] * 3
+
+
 async def test_a_storm_is_counted_once_where_a_second_try_was_needed() -> None:
     made = world_of(VIP)
     async with working(made) as worker:
