@@ -55,7 +55,8 @@ class Story:
             await self._step()
             await asyncio.sleep(1)
             self._check_what_was_told()
-        self.world.broker.is_away = False
+        # What a broker refused is left alone for up to half a minute of real time: a new worker begins at once.
+        await self._begin_anew()
         await self._come_to_rest()
         self._check_what_was_told()
         await self.worker.engine.stop()
@@ -70,15 +71,19 @@ class Story:
             case 2:
                 self._answer()
             case 3:
-                await self.worker.engine.stop()
-                world.broker.answers.clear()
-                self.worker = MemoryWorker(world)
-                world.broker.is_away = False
-                await self.worker.assign(PLACES)
+                await self._begin_anew()
             case 4:
                 world.broker.is_away = not world.broker.is_away
             case _:
                 world.clock.at += chance.choice([SECOND, HOUR, 5 * DAY, 31 * DAY])
+
+    async def _begin_anew(self) -> None:
+        """Let another worker take over, of a broker that is there."""
+        await self.worker.engine.stop()
+        self.world.broker.answers.clear()
+        self.worker = MemoryWorker(self.world)
+        self.world.broker.is_away = False
+        await self.worker.assign(PLACES)
 
     def _trade(self) -> None:
         """Let some time pass, and somebody order or look around."""
