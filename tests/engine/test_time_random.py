@@ -55,8 +55,8 @@ class Story:
             await self._step()
             await asyncio.sleep(1)
             self._check_what_was_told()
-        # What a broker refused is left alone for up to half a minute of real time: a new worker begins at once.
-        await self._begin_anew()
+        # The standing worker has to find its way by itself.
+        self.world.broker.is_away = False
         await self._come_to_rest()
         self._check_what_was_told()
         await self.worker.engine.stop()
