@@ -56,9 +56,13 @@ def customer(
     from segmenter.wiring.why import dimension_named, outlook_of
 
     settings = settings_from(config)
+    asked_by_option = {option: text for option, text in (("--why", why), ("--why-not", why_not)) if text is not None}
+    if as_of is not None and not asked_by_option:
+        # All that was told is in the log: no need of Redis, which may be away.
+        _show_past(settings, identity, as_of, None, json=json)
+        return
     rulebook = find_rulebook(settings)
-    asked_by_option = {"--why": why, "--why-not": why_not}
-    dimensions = {o: dimension_named(text, rulebook, o) for o, text in asked_by_option.items() if text is not None}
+    dimensions = {option: dimension_named(text, rulebook, option) for option, text in asked_by_option.items()}
     if as_of is not None:
         _show_past(settings, identity, as_of, next(iter(dimensions.values()), None), json=json)
         return

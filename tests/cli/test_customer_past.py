@@ -70,12 +70,16 @@ def settings(bootstrap: str, topic: str) -> Mapping[str, str]:
     }
 
 
-def test_the_past_is_told_from_the_log_of_changes(segmenter: RunCommand, kafka: KafkaCluster, topic: str) -> None:
+def test_the_past_is_told_from_the_log_of_changes(
+    segmenter: RunCommand, kafka: KafkaCluster, topic: str, redis_url: str
+) -> None:
     asyncio.run(log(kafka.bootstrap, topic, [STRANGER, NEW, REPEAT]))
     environment = settings(kafka.bootstrap, topic)
 
     told = segmenter("customer", "c-42", "--as-of", "2026-01-05T00:00:00Z", "--json", **environment)
-    shown = segmenter("customer", "c-42", "--as-of", "2026-01-05T00:00:00Z", "--why", "lifecycle")
+    shown = segmenter(
+        "customer", "c-42", "--as-of", "2026-01-05T00:00:00Z", "--why", "lifecycle", SEGMENTER_REDIS_URL=redis_url
+    )
     nobody = segmenter("customer", "c-43", "--as-of", "2026-01-05T00:00:00Z")
 
     past = json.loads(told.out)
