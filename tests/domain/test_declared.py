@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from segmenter.domain.causes import Arrived
-from segmenter.domain.changes import ChangeSet
+from segmenter.domain.changes import ChangeSet, Reason
 from segmenter.domain.conditions import Announce, Definition, Field, Filter, Follow, InDimension, Sequence
-from segmenter.domain.events import Click, Event, Item, OrderPlaced
+from segmenter.domain.events import Click, Event, Item, OrderPlaced, SupportRated
 from segmenter.domain.instants import BEGINNING, DAY, HOUR, instant_of
 from segmenter.domain.profile import Profile
-from segmenter.domain.rulebook import EngagementRule, Rulebook
+from segmenter.domain.rulebook import CareRule, EngagementRule, Rulebook
 from segmenter.domain.step import step
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -95,3 +95,22 @@ def played(events: Many[Event], rulebook: Rulebook, settle_to: int | None = None
         profile = transition.profile
         told += [said for said in transition.said if isinstance(said, ChangeSet)]
     return profile, told
+
+
+def test_who_became_unhappy_is_told_by_the_answer_that_made_him_so() -> None:
+    rulebook = Rulebook(care=CareRule())
+    rated = SupportRated(occurred_at=datetime(2026, 3, 1, tzinfo=UTC), customer_id="c", score=1, scale="csat")
+    at = instant_of(rated.occurred_at)
+
+    said = step(Profile("c"), Arrived(rated, at, "e-1", at), rulebook).said
+
+    reasons = [reason for told in said if isinstance(told, ChangeSet) for reason in told.reasons]
+    assert (
+        Reason(
+            dimension="care",
+            condition="last csat answer within 30d",
+            actual="1 at 2026-03-01T00:00:00.000Z",
+            threshold="<= 2",
+        )
+        in reasons
+    )
