@@ -21,7 +21,8 @@ from tests.properties.segment_desk import Desk, the_day_before
 from tests.properties.segment_histories import arrivals, lives, ticks
 from tests.properties.segment_rules import rulebooks
 
-pytestmark = pytest.mark.slow
+# Two thousand histories take two minutes of a quiet core, and more of one that is shared.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1_200)]
 
 # `make properties` sets it, for a search that takes hours and begins elsewhere each time.
 CASES = int(os.environ.get("CASES", "0"))
