@@ -7,7 +7,7 @@ from decimal import Decimal
 from segmenter.domain.causes import Arrived
 from segmenter.domain.changes import ChangeSet, Reason
 from segmenter.domain.conditions import Announce, Definition, Field, Filter, Follow, InDimension, Sequence
-from segmenter.domain.events import Click, Event, Item, OrderPlaced, SupportRated
+from segmenter.domain.events import Click, CustomerUpdated, Event, Item, OrderPlaced, SupportRated
 from segmenter.domain.instants import BEGINNING, DAY, HOUR, instant_of
 from segmenter.domain.profile import Profile
 from segmenter.domain.rulebook import CareRule, EngagementRule, Rulebook
@@ -114,3 +114,16 @@ def test_who_became_unhappy_is_told_by_the_answer_that_made_him_so() -> None:
         )
         in reasons
     )
+
+
+def test_an_update_that_comes_twice_is_one_step_of_a_sequence() -> None:
+    updated = CustomerUpdated(occurred_at=NOON, event_id="u-1", customer_id="c", attributes={"is_member": True})
+    twice = Sequence(steps=(Follow("customer.updated"), Follow("customer.updated")), within=DAY)
+    rulebook = Rulebook(segments=(Definition(name="twice", when=twice),))
+    cause = Arrived(updated, instant_of(NOON), "u-1", instant_of(NOON))
+
+    once = step(Profile("c"), cause, rulebook).profile
+    again = once and step(once, cause, rulebook).profile
+
+    assert again is not None
+    assert again.segment_in("custom.twice") is None
