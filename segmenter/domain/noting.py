@@ -15,7 +15,7 @@ from segmenter.domain.behaviour import (
     with_topic,
 )
 from segmenter.domain.causes import Arrived
-from segmenter.domain.conditions import Activity
+from segmenter.domain.conditions import Activity, Bound, Comparison
 from segmenter.domain.dimensions import ENGAGEMENT, engagement_of, leaders_of
 from segmenter.domain.events import Click, Contact, Event, OrderPlaced, SupportClosed, SupportOpened, SupportRated
 from segmenter.domain.following import steps_met, with_step
@@ -141,10 +141,18 @@ def _count(
         before = counts.get(tally.key, ())
         after = counts[tally.key] = counted(before, tally, at, profile.settled_at)
         total = sum(count for _, count in after)
-        touched.update(
-            place for bound, place in plan.bounds_by_tally[tally.key] if bound.holds(total) != bound.holds(total - 1)
-        )
+        touched.update(place for bound, place in plan.bounds_by_tally[tally.key] if _may_differ(bound, total))
     own.tallies = counts
+
+
+def _may_differ(bound: Bound, total: int) -> bool:
+    """Tell whether a count that has risen to this may answer otherwise, now or when the next bucket leaves.
+
+    What has an upper end as well can be passed by a count that falls by several at once, and met with one more.
+    """
+    if bound.comparison in (Comparison.EQUALS, Comparison.BETWEEN) and total > bound.least:
+        return True
+    return bound.holds(total) != bound.holds(total - 1)
 
 
 def _has_other_dimension(profile: Profile, event: Click, at: Instant, rulebook: Rulebook) -> bool:

@@ -4,14 +4,27 @@ from collections.abc import Sequence as Many
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from segmenter.domain.causes import Arrived
+from segmenter.domain.causes import Arrived, Tick
 from segmenter.domain.changes import ChangeSet, Reason
-from segmenter.domain.conditions import Announce, Definition, Field, Filter, Follow, InDimension, Sequence
+from segmenter.domain.conditions import (
+    Announce,
+    Bound,
+    Comparison,
+    Definition,
+    Field,
+    Filter,
+    Follow,
+    InDimension,
+    Measure,
+    Measured,
+    Sequence,
+)
 from segmenter.domain.events import Click, CustomerUpdated, Event, Item, OrderPlaced, SupportRated
 from segmenter.domain.instants import BEGINNING, DAY, HOUR, instant_of
 from segmenter.domain.profile import Profile
 from segmenter.domain.rulebook import CareRule, EngagementRule, Rulebook
 from segmenter.domain.step import step
+from segmenter.domain.windows import Window
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -127,3 +140,16 @@ def test_an_update_that_comes_twice_is_one_step_of_a_sequence() -> None:
 
     assert again is not None
     assert again.segment_in("custom.twice") is None
+
+
+def test_a_count_that_falls_by_two_at_once_meets_its_bound_with_one_more() -> None:
+    once = Measured(Measure.CLICKS, Bound(Comparison.EQUALS, Decimal(1)), Window(3 * DAY))
+    rulebook = Rulebook(segments=(Definition(name="once", when=once),))
+    clicks = [click(NOON), click(NOON), click(NOON + timedelta(hours=6))]
+
+    profile, _ = played(clicks, rulebook)
+    at_the_exit = step(profile, Tick(instant_of(NOON) + 3 * DAY), rulebook).profile
+
+    assert profile.segment_in("custom.once") == "out"
+    assert at_the_exit is not None
+    assert at_the_exit.segment_in("custom.once") == "in"
