@@ -159,7 +159,7 @@ def _arrive(telling: Telling, cause: Arrived) -> None:
             telling.evaluate(now, effective_at, because)
         return
     touched = noted(profile, event, cause, telling.rulebook, last)
-    if is_other or touched is None:
+    if is_other or touched is None or telling.rulebook.plan.is_eager:
         telling.evaluate(now, effective_at, because)
     elif touched or type(event) not in FREQUENT:
         telling.evaluate_touched(touched, now, effective_at, because)
