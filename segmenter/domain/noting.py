@@ -113,18 +113,19 @@ def _end_absences(
     elif isinstance(event, Contact) and event.kind == "sent":
         last_by_activity[Activity.CONTACT] = behaviour.contacted_at
     for absence, place in plan.absences:
-        if absence.activity in last_by_activity:
-            last_at = last_by_activity[absence.activity]
-            since = profile.first_seen_at if last_at is None else last_at
-            is_never = last_at is None and absence.include_never
-            if is_never or since is None or absence.window.exit_at(since) <= profile.settled_at:
-                touched.add(place)
-    if Activity.CLICK in last_by_activity and any(one.activity is Activity.CLICK for one, _ in plan.absences):
-        own = profile.own_behaviour()
-        own.clicked_at = at if own.clicked_at is None else max(own.clicked_at, at)
-    if Activity.CONTACT in last_by_activity and any(one.activity is Activity.CONTACT for one, _ in plan.absences):
-        own = profile.own_behaviour()
-        own.contacted_at = at if own.contacted_at is None else max(own.contacted_at, at)
+        activity = absence.activity
+        if activity not in last_by_activity:
+            continue
+        last_at = last_by_activity[activity]
+        since = profile.first_seen_at if last_at is None else last_at
+        is_never = last_at is None and absence.include_never
+        if is_never or since is None or absence.window.exit_at(since) <= profile.settled_at:
+            touched.add(place)
+        newest = at if last_at is None else max(last_at, at)
+        if activity is Activity.CLICK:
+            profile.own_behaviour().clicked_at = newest
+        elif activity is Activity.CONTACT:
+            profile.own_behaviour().contacted_at = newest
 
 
 def _count(
