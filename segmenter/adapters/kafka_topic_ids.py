@@ -1,6 +1,6 @@
 """Which incarnation of a topic there is: Kafka gives each topic an id that a topic made anew does not have.
 
-aiokafka 0.14 asks for metadata in a form that knows no ids, so the form that does (version 12, brokers from 3.1 on)
+aiokafka 0.14 asks for metadata in a form that knows no ids, so the form that does (version 12)
 is written down here. It uses what aiokafka keeps to itself; the test on a real broker is the alarm.
 """
 

@@ -15,7 +15,7 @@ from segmenter.domain.behaviour import (
     with_topic,
 )
 from segmenter.domain.causes import Arrived
-from segmenter.domain.conditions import Activity
+from segmenter.domain.conditions import Activity, Bound, Comparison
 from segmenter.domain.dimensions import ENGAGEMENT, engagement_of, leaders_of
 from segmenter.domain.events import Click, Contact, Event, OrderPlaced, SupportClosed, SupportOpened, SupportRated
 from segmenter.domain.following import steps_met, with_step
@@ -113,18 +113,19 @@ def _end_absences(
     elif isinstance(event, Contact) and event.kind == "sent":
         last_by_activity[Activity.CONTACT] = behaviour.contacted_at
     for absence, place in plan.absences:
-        if absence.activity in last_by_activity:
-            last_at = last_by_activity[absence.activity]
-            since = profile.first_seen_at if last_at is None else last_at
-            is_never = last_at is None and absence.include_never
-            if is_never or since is None or absence.window.exit_at(since) <= profile.settled_at:
-                touched.add(place)
-    if Activity.CLICK in last_by_activity and any(one.activity is Activity.CLICK for one, _ in plan.absences):
-        own = profile.own_behaviour()
-        own.clicked_at = at if own.clicked_at is None else max(own.clicked_at, at)
-    if Activity.CONTACT in last_by_activity and any(one.activity is Activity.CONTACT for one, _ in plan.absences):
-        own = profile.own_behaviour()
-        own.contacted_at = at if own.contacted_at is None else max(own.contacted_at, at)
+        activity = absence.activity
+        if activity not in last_by_activity:
+            continue
+        last_at = last_by_activity[activity]
+        since = profile.first_seen_at if last_at is None else last_at
+        is_never = last_at is None and absence.include_never
+        if is_never or since is None or absence.window.exit_at(since) <= profile.settled_at:
+            touched.add(place)
+        newest = at if last_at is None else max(last_at, at)
+        if activity is Activity.CLICK:
+            profile.own_behaviour().clicked_at = newest
+        elif activity is Activity.CONTACT:
+            profile.own_behaviour().contacted_at = newest
 
 
 def _count(
@@ -141,10 +142,18 @@ def _count(
         before = counts.get(tally.key, ())
         after = counts[tally.key] = counted(before, tally, at, profile.settled_at)
         total = sum(count for _, count in after)
-        touched.update(
-            place for bound, place in plan.bounds_by_tally[tally.key] if bound.holds(total) != bound.holds(total - 1)
-        )
+        touched.update(place for bound, place in plan.bounds_by_tally[tally.key] if _may_differ(bound, total))
     own.tallies = counts
+
+
+def _may_differ(bound: Bound, total: int) -> bool:
+    """Tell whether a count that has risen to this may answer otherwise, now or when the next bucket leaves.
+
+    What has an upper end as well can be passed by a count that falls by several at once, and met with one more.
+    """
+    if bound.comparison in (Comparison.EQUALS, Comparison.BETWEEN) and total > bound.least:
+        return True
+    return bound.holds(total) != bound.holds(total - 1)
 
 
 def _has_other_dimension(profile: Profile, event: Click, at: Instant, rulebook: Rulebook) -> bool:

@@ -93,7 +93,6 @@ class Plan:
     """By definition, all others that name it, directly or not."""
     watches_clicks: bool = False
     """Whether a click can touch any rule at all."""
-    watches_contacts: bool = False
     is_eager: bool = False
     """Ask everything after every event: gives the same, and is there to prove it."""
 
@@ -145,7 +144,6 @@ def plan_of(segments: Iterable[Definition], *, has_dimensions: bool, has_clicks:
         touches=touches_of(asked),
         followers=_followers(definitions),
         watches_clicks=bool(clicks or has_clicks or "click" in types or missed & {Activity.CLICK, Activity.ANY}),
-        watches_contacts=bool(contacts or "contact" in types or missed & {Activity.CONTACT, Activity.ANY}),
     )
 
 

@@ -1,5 +1,6 @@
 """Why somebody moved in a dimension beyond lifecycle and value, or in a declared segment."""
 
+from segmenter.domain.account_dimensions import care_rules
 from segmenter.domain.changes import Change, Reason
 from segmenter.domain.conditions import IN
 from segmenter.domain.dimensions import (
@@ -7,8 +8,10 @@ from segmenter.domain.dimensions import (
     CHANNEL,
     ENGAGEMENT,
     INTEREST,
+    OPEN_ISSUE,
     RFM,
     RHYTHM,
+    UNHAPPY,
     dimensions_of,
     last_order_at,
     silence_of,
@@ -59,10 +62,19 @@ def _found(change: Change, sight: Sight) -> tuple[str, str, str] | None:
         weight = 0.0 if known is None else known.faded_to(sight.now, rulebook.interest.half_life)
         return "leading weight", f"{weight:.3f}", f"{rulebook.interest.margin} times the one before"
     if change.dimension == CARE and rulebook.care is not None:
-        tickets = sum(1 for t in behaviour.tickets.values() if t.opened_at is not None and t.closed_at is None)
-        return "open tickets", str(tickets), "1"
+        return _care(change.after, sight)
     if change.dimension == RHYTHM and rulebook.rhythm is not None:
         last_at = last_order_at(sight)
         silence = "never ordered" if last_at is None else span_text(max(0, sight.now - last_at))
         return "silence", silence, span_text(silence_of(rulebook.rhythm, sight))
     return None
+
+
+def _care(after: str | None, sight: Sight) -> tuple[str, str, str]:
+    """Return the answer or the returns that make somebody unhappy; for all others, how many tickets are open."""
+    rules = {rule.segment: rule.tree for rule in care_rules(sight)}
+    found = next((part for part in rules[UNHAPPY].parts if part.holds), None) if after == UNHAPPY else None
+    if found is not None:
+        return found.condition, found.actual, found.threshold
+    tickets = sum(1 for t in sight.behaviour.tickets.values() if t.opened_at is not None and t.closed_at is None)
+    return "open tickets", str(tickets), ">= 1" if after == OPEN_ISSUE else "== 0"

@@ -171,7 +171,7 @@ def _arrive(telling: Telling, cause: Arrived) -> None:
             telling.evaluate(now, effective_at, because)
         return
     touched = noted(profile, event, cause, telling.rulebook, last)
-    if is_other or touched is None:
+    if is_other or touched is None or telling.rulebook.plan.is_eager:
         telling.evaluate(now, effective_at, because)
     elif touched or type(event) not in FREQUENT:
         telling.evaluate_touched(touched, now, effective_at, because)
@@ -247,10 +247,13 @@ def _record_other(telling: Telling, cause: Arrived, event: Event) -> bool:
         if isinstance(event, SupportRated):
             return rating_noted(telling.profile, event, cause.at, cause.event_id)
         return _remember(telling.profile, cause.event_id)
+    if _repeat_key(cause.event_id) in telling.profile.recent_ids:
+        return False
     rejection = _update(telling.profile, cause, event)
     if rejection is not None:
         telling.transition.verdict, telling.transition.rejection = Verdict.REJECTED, rejection
-    return rejection is None
+        return False
+    return _remember(telling.profile, cause.event_id)
 
 
 def _remember(profile: Profile, repeat_id: str) -> bool:

@@ -4,14 +4,27 @@ from collections.abc import Sequence as Many
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from segmenter.domain.causes import Arrived
-from segmenter.domain.changes import ChangeSet
-from segmenter.domain.conditions import Announce, Definition, Field, Filter, Follow, InDimension, Sequence
-from segmenter.domain.events import Click, Event, Item, OrderPlaced
+from segmenter.domain.causes import Arrived, Tick
+from segmenter.domain.changes import ChangeSet, Reason
+from segmenter.domain.conditions import (
+    Announce,
+    Bound,
+    Comparison,
+    Definition,
+    Field,
+    Filter,
+    Follow,
+    InDimension,
+    Measure,
+    Measured,
+    Sequence,
+)
+from segmenter.domain.events import Click, CustomerUpdated, Event, Item, OrderPlaced, SupportRated
 from segmenter.domain.instants import BEGINNING, DAY, HOUR, instant_of
 from segmenter.domain.profile import Profile
-from segmenter.domain.rulebook import EngagementRule, Rulebook
+from segmenter.domain.rulebook import CareRule, EngagementRule, Rulebook
 from segmenter.domain.step import step
+from segmenter.domain.windows import Window
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -95,3 +108,48 @@ def played(events: Many[Event], rulebook: Rulebook, settle_to: int | None = None
         profile = transition.profile
         told += [said for said in transition.said if isinstance(said, ChangeSet)]
     return profile, told
+
+
+def test_who_became_unhappy_is_told_by_the_answer_that_made_him_so() -> None:
+    rulebook = Rulebook(care=CareRule())
+    rated = SupportRated(occurred_at=datetime(2026, 3, 1, tzinfo=UTC), customer_id="c", score=1, scale="csat")
+    at = instant_of(rated.occurred_at)
+
+    said = step(Profile("c"), Arrived(rated, at, "e-1", at), rulebook).said
+
+    reasons = [reason for told in said if isinstance(told, ChangeSet) for reason in told.reasons]
+    assert (
+        Reason(
+            dimension="care",
+            condition="last csat answer within 30d",
+            actual="1 at 2026-03-01T00:00:00.000Z",
+            threshold="<= 2",
+        )
+        in reasons
+    )
+
+
+def test_an_update_that_comes_twice_is_one_step_of_a_sequence() -> None:
+    updated = CustomerUpdated(occurred_at=NOON, event_id="u-1", customer_id="c", attributes={"is_member": True})
+    twice = Sequence(steps=(Follow("customer.updated"), Follow("customer.updated")), within=DAY)
+    rulebook = Rulebook(segments=(Definition(name="twice", when=twice),))
+    cause = Arrived(updated, instant_of(NOON), "u-1", instant_of(NOON))
+
+    once = step(Profile("c"), cause, rulebook).profile
+    again = once and step(once, cause, rulebook).profile
+
+    assert again is not None
+    assert again.segment_in("custom.twice") is None
+
+
+def test_a_count_that_falls_by_two_at_once_meets_its_bound_with_one_more() -> None:
+    once = Measured(Measure.CLICKS, Bound(Comparison.EQUALS, Decimal(1)), Window(3 * DAY))
+    rulebook = Rulebook(segments=(Definition(name="once", when=once),))
+    clicks = [click(NOON), click(NOON), click(NOON + timedelta(hours=6))]
+
+    profile, _ = played(clicks, rulebook)
+    at_the_exit = step(profile, Tick(instant_of(NOON) + 3 * DAY), rulebook).profile
+
+    assert profile.segment_in("custom.once") == "out"
+    assert at_the_exit is not None
+    assert at_the_exit.segment_in("custom.once") == "in"

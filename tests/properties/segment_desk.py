@@ -1,10 +1,11 @@
 """A desk: the profile of one customer, stepped one cause at a time, and packed between steps as a lane does."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from segmenter.adapters.profile_codec import decode, encode
-from segmenter.domain.causes import Arrived, PeersMoved, Tick, Transition
+from segmenter.domain.causes import Arrived, Tick, Transition
 from segmenter.domain.changes import ChangeSet, Membership
 from segmenter.domain.events import Event
 from segmenter.domain.instants import BEGINNING, Instant, instant_of
@@ -17,12 +18,11 @@ class Desk:
     """Keeps what was said. `is_eager`: after each cause every rule is asked, whatever the cause can have touched."""
 
     def __init__(self, rulebook: Rulebook, *, is_behind: bool = False, is_eager: bool = False) -> None:
-        self.rulebook = rulebook
+        self.rulebook = eager(rulebook) if is_eager else rulebook
         self.profile = Profile(customer="c1")
         self.watermark: Instant = BEGINNING
         self.said: list[ChangeSet | Membership] = []
         self._is_behind = is_behind
-        self._is_eager = is_eager
 
     def play(self, causes: Iterable[Event | datetime]) -> None:
         """Take events and ticks in this order."""
@@ -47,16 +47,18 @@ class Desk:
 
     def _step(self, cause: Arrived | Tick) -> Transition:
         transition = step(self.profile, cause, self.rulebook)
-        self._keep(transition)
-        if self._is_eager:
-            # A boundary that moved nobody has all rules asked again at the same instant.
-            self._keep(step(self.profile, PeersMoved(self.profile.settled_at), self.rulebook))
-        return transition
-
-    def _keep(self, transition: Transition) -> None:
         self.said += transition.said
         kept = transition.profile or Profile(customer="c1", settled_at=self.profile.settled_at)
         self.profile = decode("c1", encode(kept))
+        return transition
+
+
+def eager(rulebook: Rulebook) -> Rulebook:
+    """Return these rules with a plan that asks all of them after every event."""
+    asking = replace(rulebook)
+    # The leaves are those of the plan it has; only what is asked differs.
+    object.__setattr__(asking, "plan", replace(rulebook.plan, is_eager=True))
+    return asking
 
 
 def the_day_before(causes: Iterable[Event | datetime]) -> datetime:

@@ -21,12 +21,13 @@ from tests.properties.segment_desk import Desk, the_day_before
 from tests.properties.segment_histories import arrivals, lives, ticks
 from tests.properties.segment_rules import rulebooks
 
-pytestmark = pytest.mark.slow
+# `make properties` takes its time.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1_200)]
 
 # `make properties` sets it, for a search that takes hours and begins elsewhere each time.
 CASES = int(os.environ.get("CASES", "0"))
-SEARCH = settings(max_examples=CASES or 2_000, derandomize=not CASES, print_blob=True)
-FEWER = settings(max_examples=max(200, CASES // 10), derandomize=not CASES, print_blob=True)
+SEARCH = settings(max_examples=CASES or 300, derandomize=not CASES, print_blob=True)
+FEWER = settings(max_examples=max(100, CASES // 10), derandomize=not CASES, print_blob=True)
 
 
 @SEARCH
