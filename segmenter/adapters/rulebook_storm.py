@@ -1,16 +1,13 @@
 """The section `storm`: when too many leave a segment at once, of all of them or of one."""
 
-from decimal import Decimal
-
 import yaml
 
 from segmenter.adapters.rulebook_values import read_decimal, read_span, read_whole
 from segmenter.adapters.yaml_nodes import Faults, scalar_of, section_of
-from segmenter.domain.holding import StormRule
+from segmenter.domain.holding import NEVER_HELD, StormRule
 from segmenter.domain.instants import SECOND
 
 _KEYS = ("leave_share", "within", "at_least")
-NEVER_HELD = StormRule(leave_share=Decimal(1))
 
 
 def storm_in(node: yaml.Node | None, path: str, default: StormRule, faults: Faults) -> StormRule:

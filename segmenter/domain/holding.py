@@ -22,6 +22,9 @@ class StormRule:
     at_least: int = 100
 
 
+NEVER_HELD = StormRule(leave_share=Decimal(1))
+
+
 @dataclass(frozen=True, slots=True)
 class Held:
     """The dimensions whose moves are not told now."""

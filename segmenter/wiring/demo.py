@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaConsumer
 from pydantic import SecretStr
 
 from segmenter.domain.changes import CauseKind
+from segmenter.domain.holding import NEVER_HELD
 from segmenter.domain.instants import MILLISECOND, Instant, instant_of
 from segmenter.domain.rulebook import Rulebook, ValueRule
 from segmenter.embedded.kafka import EmbeddedKafka
@@ -136,8 +137,9 @@ class _Demo:
             await publisher.stream(live(shop, self._clock.now(), EVENTS_PER_S))
 
     async def _run_worker(self, stop: asyncio.Event) -> None:
-        # A dwell of a week would hide every fall of a class from somebody who watches for minutes.
-        rulebook = Rulebook(value=replace(ValueRule(), dwell=0))
+        # A dwell of a week would hide every fall of a class from somebody who watches for minutes, and a shop that
+        # has hardly begun moves its classes as only a storm does later.
+        rulebook = Rulebook(value=replace(ValueRule(), dwell=0), storm=NEVER_HELD)
         # A worker that had seen the topics empty would take a year-old order for a late one.
         await self._is_history_sent.wait()
         circumstances = Circumstances(clock=self._clock, metrics=self._metrics, rulebook=rulebook, is_embedded=True)
