@@ -19,12 +19,13 @@ from segmenter.adapters.redis_board import RedisBoard
 from segmenter.adapters.redis_client import Client
 from segmenter.adapters.redis_pairs import MOST_A_CALL, Pair, pairs_between
 from segmenter.adapters.redis_scripts import STANDING, STATE
+from segmenter.adapters.redis_state import unpack_notes
 from segmenter.domain.conditions import OUT, is_declared
 from segmenter.domain.instants import DAY, Instant
 from segmenter.domain.profile import WAITING, Profile
 from segmenter.domain.value import bucket_of, coarse_of
 from segmenter.errors import InvariantError
-from segmenter.ports import Source
+from segmenter.ports import Source, Walk
 
 DEADLINE, RANK, HELD = "deadline", "rank", "held"
 _LAST_SLICE = 2**31
@@ -50,6 +51,10 @@ class Bucket:
     number: int
     buckets: int
     watermark: Instant
+    revision: int
+    """Of the rulebook by which the lane decides."""
+    walk: Walk | None
+    """The unfinished pass over its customers."""
     positions: Mapping[str, int]
     taken: Mapping[Source, int]
     """Highest offset taken from each origin, of the topic as it was made last."""
@@ -112,11 +117,14 @@ class RedisAudit:
         keys = self._keys[lane]
         wanted = [keys.lane, keys.positions, keys.taken, f"{keys.profiles}{number}"]
         fields, positions, taken, packed = [_fields(flat) for flat in await STATE.run(self._client, wanted, [])]
+        notes = unpack_notes(fields)
         return Bucket(
             lane=lane,
             number=number,
             buckets=int(fields.get(b"buckets", LEAST_BUCKETS)),
-            watermark=int(fields.get(b"watermark", 0)),
+            watermark=notes.watermark,
+            revision=notes.revision,
+            walk=notes.walk,
             positions={name.decode(): int(offset) for name, offset in positions.items()},
             taken=_newest(taken),
             packed=packed,

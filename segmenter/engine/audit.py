@@ -29,6 +29,7 @@ class Doubt(StrEnum):
     OLDER_THAN_HORIZON = "older_than_horizon"
     TOO_MANY_FACTS = "too_many_facts"
     FORGOTTEN_BETWEEN = "forgotten_between"
+    RULES_ON_THEIR_WAY = "rules_on_their_way"
 
 
 @dataclass(slots=True)

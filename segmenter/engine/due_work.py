@@ -53,8 +53,7 @@ def step_work(
     if work.is_passed and len(work.released) < terms.sweep_per_commit:
         notes = replace(notes, recover_upto={})
     if notes.walk is not None and work.is_walking:
-        is_cut = len(work.walked) >= terms.walk_per_commit
-        notes = replace(notes, walk=walked_on(notes.walk, work.walked, is_cut=is_cut))
+        notes = replace(notes, walk=walked_on(notes.walk, work.walked, is_cut=work.is_cut))
     return notes if batch.held == notes.held else replace(notes, held=batch.held)
 
 

@@ -7,7 +7,8 @@ neither does a store that is full: the commit was refused whole, so the same wor
 import asyncio
 import logging
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 
 from segmenter.domain.causes import Rejection
@@ -29,8 +30,6 @@ from segmenter.ports import Record, RefusalKind, Source
 BITES_PER_POLL = 20
 # What is not worked off by then is read again: the group waits for nobody longer than its rebalance time-out of 30 s.
 WORKED_PER_POLL_S = 20.0
-# Of every lane in turn: with 8 lanes in one worker, live events wait for about 100 ms.
-WALKED_PER_POLL_S = 0.03
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 30.0
 
@@ -54,6 +53,7 @@ class Hold:
         self._shop = shop
         self._pause_s = FIRST_PAUSE_S
         self._again_at = 0.0
+        lane.may_walk = False
 
     @property
     def may_work(self) -> bool:
@@ -95,10 +95,24 @@ class Hold:
         now: Instant,
     ) -> None:
         """Work off what a poll brought; a store that is full ends that for now."""
-        try:
+        async with self._pausing():
             await self._adopt_rules()
             await self._adopt(offered, now)
             await self._work(records, evidence, now)
+
+    async def walk(self, now: Instant) -> None:
+        """Take a bite of the pass over all customers; a store that is full ends that for now."""
+        self.lane.may_walk = True
+        try:
+            async with self._pausing():
+                await work_around((), partial(self._attempt, {}, None, now))
+        finally:
+            self.lane.may_walk = False
+
+    @asynccontextmanager
+    async def _pausing(self) -> AsyncIterator[None]:
+        try:
+            yield
         except Refusal as refusal:
             if refusal.kind is not RefusalKind.FULL:
                 raise
@@ -117,7 +131,6 @@ class Hold:
     ) -> None:
         until = seconds() + WORKED_PER_POLL_S
         by_partition = [records[place] for place in records if place in self.positions]
-        self.lane.may_walk = False
         slices = slices_of(by_partition, self._shop.terms.events_per_commit)
         for number, slice_ in enumerate(slices, start=1):
             shown = evidence if number == len(slices) else {}
@@ -129,17 +142,6 @@ class Hold:
             if not self.lane.has_more or self.relay.is_full:
                 break
             await work_around((), partial(self._attempt, {}, None, now))
-        await self._walk(now)
-
-    async def _walk(self, now: Instant) -> None:
-        """Go on with a pass over all customers: at least one bite, and no more than live events can wait for."""
-        lane, until = self.lane, seconds() + WALKED_PER_POLL_S
-        while lane.state.notes.walk is not None and not self.relay.is_full:
-            lane.may_walk = True
-            await work_around((), partial(self._attempt, {}, None, now))
-            lane.may_walk = False
-            if seconds() > until:
-                return
 
     @staticmethod
     def _last_of(records: Sequence[Record]) -> Record | None:

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from segmenter.domain.instants import Instant, Span
 from segmenter.domain.value import Boundary
@@ -83,6 +83,14 @@ class LaneHolder:
     def look_at_sources(self, now: Instant) -> Mapping[Source, Span]:
         """Return for how long each of its sources has made no progress; nothing while it is not held."""
         return {} if self._hold is None else self._hold.look_at_sources(now)
+
+    @property
+    def may_walk(self) -> bool:
+        """It has an unfinished pass over its customers, and may go on with it: a sweep is finished first."""
+        if self._hold is None or not self._hold.may_work:
+            return False
+        notes = self._hold.lane.state.notes
+        return notes.walk is not None and notes.sweep is None
 
     def intake(self) -> Mapping[Place, int]:
         """Return what to read for it, and from where; nothing while it waits."""
@@ -191,10 +199,18 @@ class LaneHolder:
     ) -> None:
         """Work off what a poll brought for this lane. What goes wrong ends the hold, and is not raised."""
         hold = self._hold
-        if hold is None or not hold.may_work:
-            return
+        if hold is not None and hold.may_work:
+            await self._guarded(hold, hold.work(records, evidence, self.offered, now))
+
+    async def walk(self, now: Instant) -> None:
+        """Take a bite of its pass over all customers. What goes wrong ends the hold, and is not raised."""
+        hold = self._hold
+        if hold is not None and self.may_walk:
+            await self._guarded(hold, hold.walk(now))
+
+    async def _guarded(self, hold: Hold, work: Awaitable[None]) -> None:
         try:
-            await hold.work(records, evidence, self.offered, now)
+            await work
         except SegmenterError as error:
             hold.break_off(error)
         except Exception as error:  # the top of a lane: our own bug stops it, not the others

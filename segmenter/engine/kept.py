@@ -4,7 +4,7 @@ They are what the store holds, for nobody else writes to it; a write that fails,
 hold on the lane, and them with it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from segmenter.domain.profile import Profile
 from segmenter.ports import ProfileWrite
@@ -33,10 +33,12 @@ class KeptProfiles:
                 found.append((customer, profile))
         return found, unknown
 
-    def note(self, writes: Sequence[ProfileWrite]) -> None:
-        """Remember what was stored, the newest last."""
+    def note(self, writes: Sequence[ProfileWrite], passing: Collection[str] = ()) -> None:
+        """Remember what was stored, the newest last; of who is only `passing`, those who are kept already."""
         kept = self._profile_by_customer
         for write in writes:
+            if write.customer in passing and write.customer not in kept:
+                continue
             self._drop(write.customer)
             if (profile := write.profile) is not None:
                 kept[write.customer] = profile

@@ -7,7 +7,7 @@ More than 300 lines, as all that one commit is made of comes together here.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from segmenter.domain.causes import Arrived, Verdict
@@ -25,7 +25,7 @@ from segmenter.engine.state import state_after
 from segmenter.engine.storm import StormWatch
 from segmenter.engine.sweep import sweep_for
 from segmenter.engine.terms import Terms
-from segmenter.engine.walk import beyond, share_done
+from segmenter.engine.walk import Ahead, beyond, share_done
 from segmenter.engine.work import Work, bite_of
 from segmenter.errors import OwnershipError, SegmenterError
 from segmenter.ports import (
@@ -95,6 +95,7 @@ class Lane:
         self._next_due: Instant | None = 0
         self._kept = KeptProfiles(terms.profiles_kept)
         self._storms = StormWatch(terms.partitions)
+        self._ahead = Ahead()
         services.recorder.rulebook_adopted(state.lane, state.notes.revision)
         if state.notes.walk is not None:
             services.recorder.backfilled(state.lane, customers=0, share=share_done(state.notes.walk))
@@ -112,7 +113,7 @@ class Lane:
             self.has_more = False
             return
         batch, commit = await self._prepared(reading, work, notes, now)
-        await self._commit(commit)
+        await self._commit(commit, passing=frozenset(work.walked))
         self._storms = batch.storms
         for dimension in set(self.state.notes.held) - set(notes.held):
             self._services.recorder.stormed(dimension)
@@ -159,13 +160,14 @@ class Lane:
     async def adopt_rules(self, offer: Offer) -> None:
         """Decide by these rules from now on, and begin to look at everybody."""
         await self._note(notes_adopting(self.state.notes, offer))
-        self.rulebook = offer.rulebook
+        self.rulebook, self._ahead = offer.rulebook, Ahead()
         self._services.recorder.rulebook_adopted(self.state.lane, offer.rulebook.revision)
 
     async def obey(self, orders: Mapping[str, HoldOrder]) -> None:
         """Hold what is to be held from now on, and begin to let go of what is not any more."""
         before = self.state.notes.held
         await self._note(notes_obeying(self.state.notes, orders))
+        self._ahead = Ahead()
         for dimension in set(before) - set(self.state.notes.held):
             self._storms.forget(dimension)
 
@@ -204,11 +206,11 @@ class Lane:
             if not due:
                 self._next_due = await store.next_due(lane)
         work.retried = self._retry[: terms.ticks_per_commit]
-        if notes.sweep is not None:
-            work.swept = await bite_of(store, lane, notes.sweep, terms.sweep_per_commit)
         if notes.walk is not None and self.may_walk:
             work.is_walking = True
-            work.walked = await store.stored(lane, notes.walk.cursor, terms.walk_per_commit)
+            work.walked, work.is_cut = await self._ahead.bite(store, lane, notes.walk, terms.walk_per_commit)
+        if notes.sweep is not None:
+            work.swept = await bite_of(store, lane, notes.sweep, terms.sweep_per_commit)
         work.is_passed = bool(notes.recover_upto) and self._has_passed(reading, notes)
         if work.is_passed:
             work.released = await store.held(lane, terms.sweep_per_commit)
@@ -295,8 +297,8 @@ class Lane:
             release=work.released,
         )
 
-    async def _commit(self, commit: Commit) -> None:
-        """Store, and only then go on and publish."""
+    async def _commit(self, commit: Commit, passing: Collection[str] = ()) -> None:
+        """Store, and only then go on and publish. Who is only `passing` displaces nobody who is kept at hand."""
         recorder, started = self._services.recorder, time.perf_counter()
         outcome = await self._services.store.commit(commit)
         recorder.spent("commit", time.perf_counter() - started)
@@ -305,7 +307,7 @@ class Lane:
             raise Refusal(outcome)
         recorder.committed()
         self.state = state_after(self.state, commit)
-        self._kept.note(commit.profiles)
+        self._kept.note(commit.profiles, passing)
         recorder.aside(commit.lane, len(commit.notes.aside))
         if commit.pages:
             self._publish(commit.pages)

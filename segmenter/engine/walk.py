@@ -9,10 +9,35 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from segmenter.domain.causes import Tick
-from segmenter.domain.walking import share_walked, stop_of
+from segmenter.domain.walking import Stop, share_walked, stop_of
 from segmenter.engine.batch import Batch
 from segmenter.engine.orders import causes_of
-from segmenter.ports import Walk
+from segmenter.ports import LaneStore, Walk
+
+# A bucket of the store is read whole to find who comes next; some bites are read at once.
+READ_AT_ONCE = 1_000
+
+
+class Ahead:
+    """The customers who come next on a walk, read from the store some bites at once.
+
+    Whoever is stored later need not be among them: he has begun under what holds now.
+    """
+
+    def __init__(self) -> None:
+        self._customers: list[str] = []
+        self._after: Stop | None = None
+        self._are_last = False
+
+    async def bite(self, store: LaneStore, lane: int, walk: Walk, most: int) -> tuple[list[str], bool]:
+        """Return the next customers beyond the walk's place, and whether there may be more behind them."""
+        if not self._customers or self._after != walk.cursor:
+            asked = max(most, READ_AT_ONCE)
+            self._customers = await store.stored(lane, walk.cursor, asked)
+            self._are_last = len(self._customers) < asked
+        bite, self._customers = self._customers[:most], self._customers[most:]
+        self._after = stop_of(bite[-1]) if bite else None
+        return bite, bool(self._customers) or not self._are_last
 
 
 def beyond(batch: Batch, walk: Walk) -> None:
@@ -22,12 +47,22 @@ def beyond(batch: Batch, walk: Walk) -> None:
     """
     causes = causes_of(walk)
     for customer in batch.stored():
-        if walk.cursor is None or stop_of(customer) > walk.cursor:
+        if is_beyond(walk, customer):
             # One who is put aside has deadlines that nobody has played; told by new rules is better than not told.
             missed = [Tick(walk.at)] if customer in batch.aside else []
             for cause in [*missed, *causes]:
                 if batch.holds(customer):
                     batch.attempt(customer, cause)
+
+
+def is_beyond(walk: Walk, customer: str) -> bool:
+    """Tell whether a walk has still to come to this customer."""
+    return walk.cursor is None or stop_of(customer) > walk.cursor
+
+
+def is_to_come(walk: Walk | None, customer: str) -> bool:
+    """Tell whether a customer may still stand where older rules have put him."""
+    return walk is not None and walk.is_redefining and is_beyond(walk, customer)
 
 
 def walked_on(walk: Walk, bite: Sequence[str], *, is_cut: bool) -> Walk | None:

@@ -19,6 +19,8 @@ class Work:
     walked: list[str] = field(default_factory=list)
     is_walking: bool = False
     """A bite of an unfinished walk is taken: `walked`, none where nobody is left."""
+    is_cut: bool = False
+    """There may be more to walk than this bite."""
     is_passed: bool = False
     """The lane has come to where it was before a rewind, and may release whom it holds."""
 

@@ -9,22 +9,23 @@ import logging
 from collections.abc import Collection, Coroutine, Mapping
 from contextlib import suppress
 
-from segmenter.domain.instants import MILLISECOND, SECOND, Instant
+from segmenter.domain.instants import Instant
 from segmenter.engine.caretaker import Caretaker
 from segmenter.engine.ending import end
 from segmenter.engine.hold import source_of
 from segmenter.engine.holder import HELP_EVERY_S, LaneHolder
 from segmenter.engine.intake import EngineStatus, Place, Poll
+from segmenter.engine.lag import LagTeller
 from segmenter.engine.pace import Pauses, seconds
 from segmenter.engine.poison import said_of
 from segmenter.engine.positions import fault_of
 from segmenter.engine.repartition import RepartitionTask, Stage
 from segmenter.engine.terms import Terms
+from segmenter.engine.walker import Walker
 from segmenter.engine.workshop import Workshop
 from segmenter.errors import OwnershipError, SegmenterError, TransientError
 from segmenter.ports import GlobalBoard, LaneOwnership, Recorder
 
-LAG_EVERY_S = 1.0
 # One loss right after a rebalance is a race; two in a minute are another process under our name.
 LOSSES_WITHIN_S = 60.0
 ONE_REBALANCE_S = 1.0
@@ -59,9 +60,10 @@ class Engine:
         self._generation: int | None = None
         self._is_revoked = True
         self._working = asyncio.Lock()
+        self._walker = Walker(self._holders, self._working, self._now)
         self._last_poll_at: Instant | None = None
         self._last_lost_at: float | None = None
-        self._lag_told_at = 0.0
+        self._lag = LagTeller(self._recorder)
         self._asked_at: Instant = 0
         self._heard_at = seconds()
         self._background: asyncio.Task[None] | None = None
@@ -76,6 +78,7 @@ class Engine:
     async def stop(self) -> None:
         """Publish what is stored, and let go of everything."""
         self._is_revoked = True
+        await self._walker.stop()
         await asyncio.gather(*(holder.drain(DRAIN_S) for holder in self._holders.values()))
         await asyncio.gather(*(holder.release() for holder in self._holders.values()))
         for lane in list(self._holders):
@@ -119,13 +122,13 @@ class Engine:
         lost to them at any moment from here on, which is no reason to ask the group anew.
         """
         self._is_revoked = True
+        self._walker.rest()
         async with self._working:
             pass
 
     async def take(self, poll: Poll) -> None:
         """Work a poll off, all lanes and tasks side by side."""
-        now = self._workshop.clock_check.corrected(self._workshop.clock.now())
-        self._last_poll_at = now
+        now = self._last_poll_at = self._now()
         if self._is_revoked:
             return
         self._note_heard(poll)
@@ -138,7 +141,11 @@ class Engine:
                 group.create_task(holder.work(records, evidence, now))
             for place, task in self._tasks.items():
                 group.create_task(self._advance(place, task, poll, now))
-        self._tell_lag(poll, now)
+        self._lag.tell(poll, now)
+        self._walker.wake()
+
+    def _now(self) -> Instant:
+        return self._workshop.clock_check.corrected(self._workshop.clock.now())
 
     def continued(self, poll: Poll) -> Poll:
         """Return a poll without the partitions that were read from another offset than the one wanted by now.
@@ -288,13 +295,3 @@ class Engine:
         else:
             if place in poll.evidence:
                 self._pauses.forget(place)
-
-    def _tell_lag(self, poll: Poll, now: Instant) -> None:
-        if seconds() < self._lag_told_at + LAG_EVERY_S:
-            return
-        self._lag_told_at = seconds()
-        for (topic, partition), seen in poll.evidence.items():
-            unread = max(0, (seen.end or 0) - seen.position)
-            read = poll.records.get((topic, partition))
-            age = (now - read[-1].timestamp * MILLISECOND) / SECOND if unread and read else 0.0
-            self._recorder.lag(topic, partition, records=unread, age_s=max(0.0, age))

@@ -16,6 +16,7 @@ from segmenter.engine.audit import Doubt, Rebuilder
 from segmenter.engine.audit_compare import PROFILE, Difference, differences
 from segmenter.engine.intake import Place
 from segmenter.engine.lane import FOREVER
+from segmenter.engine.walk import is_to_come
 from segmenter.errors import TransientError
 from segmenter.ports import Decoder, Record
 from segmenter.wiring.audit_index import IndexAudit
@@ -168,6 +169,8 @@ class PortionAudit:
         seen = [p.first_seen_at for p in (live, rebuilt) if p is not None and p.first_seen_at is not None]
         if min(seen, default=FOREVER) <= self._whole_from(view):
             doubt = Doubt.LOG_BEGINS_LATER
+        elif view.revision != self._around.rulebook.revision or is_to_come(view.walk, customer):
+            doubt = Doubt.RULES_ON_THEIR_WAY
         if doubt is not None:
             self._result.not_auditable[doubt] += 1
         return doubt is not None

@@ -280,6 +280,8 @@ class MemoryWorker:
         """Hand over one poll: whatever was answered so far, at most so many records of a partition."""
         poll = self.world.broker.poll(self.generation, self.engine.intake(), most or {})
         await self.engine.take(poll)
+        if (walking := self.engine._walker._task) is not None:
+            await asyncio.wait([walking], timeout=10)
         if self.world.output.goes_on.is_set():
             for holder in self.engine._holders.values():
                 await holder.drain(5)

@@ -48,3 +48,13 @@ def test_one_with_more_orders_than_all_may_have_is_not_kept() -> None:
     kept.note([buyer("b", 10)])
 
     assert kept_of(kept, "a", "b") == ["b"]
+
+
+def test_who_is_only_passing_displaces_nobody_and_is_renewed_where_he_is_kept() -> None:
+    kept = KeptProfiles(2)
+    kept.note([buyer("a", 1), buyer("b", 1)])
+
+    kept.note([buyer("b", 3), buyer("c", 1)], passing={"b", "c"})
+
+    assert kept_of(kept, "a", "b", "c") == ["a", "b"]
+    assert dict(kept.among(["b"])[0])["b"].ledger_part.orders_at_hand == 3
