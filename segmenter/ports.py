@@ -187,6 +187,8 @@ class Walk:
     is_redefining: bool = False
     """Another revision of the rulebook was adopted."""
     is_announced: bool = False
+    is_named_anew: bool = False
+    """There are other declared segments than before, so every membership is written: it names them all."""
     dropped: tuple[str, ...] = ()
     released: tuple[str, ...] = ()
 

@@ -187,6 +187,7 @@ def _walk_form(walk: Walk) -> dict[str, Any]:
         "cursor": walk.cursor,
         "is_redefining": walk.is_redefining,
         "is_announced": walk.is_announced,
+        "is_named_anew": walk.is_named_anew,
         "dropped": walk.dropped,
         "released": walk.released,
     }
@@ -198,6 +199,7 @@ def _walk(form: Mapping[str, Any]) -> Walk:
         cursor=_pair(form["cursor"]),
         is_redefining=form["is_redefining"],
         is_announced=form["is_announced"],
+        is_named_anew=form.get("is_named_anew", False),
         dropped=tuple(form["dropped"]),
         released=tuple(form["released"]),
     )

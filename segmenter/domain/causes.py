@@ -89,11 +89,12 @@ class Released:
 class Redefined:
     """Cause: another revision of the rulebook holds since the lane's watermark was `at`.
 
-    Moves are silent, or told as backfill.
+    Moves are silent, or told as backfill. `is_named_anew`: a membership is written whether he moves or not.
     """
 
     at: Instant
     is_announced: bool = False
+    is_named_anew: bool = False
 
 
 @dataclass(frozen=True, slots=True)

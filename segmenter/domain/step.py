@@ -88,11 +88,11 @@ def step(
         case Released(at=at):
             _settle(telling, at)
             telling.release(telling.profile.settled_at)
-        case Redefined(at=at, is_announced=is_announced):
+        case Redefined(at=at):
             # No deadline is played by rules that did not hold when it came: a lane adopts others behind its last one.
             work.settled_at = max(work.settled_at, at)
             _total(work, rulebook)
-            telling.redefine(work.settled_at, is_announced=is_announced)
+            telling.redefine(work.settled_at, cause)
         case Unheld(at=at, dropped=dropped):
             telling.let_go(at, dropped)
     return transition

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from operator import attrgetter
 from typing import TypeAlias
 
-from segmenter.domain.causes import Arrived, Transition
+from segmenter.domain.causes import Arrived, Redefined, Transition
 from segmenter.domain.changes import CauseKind, CauseNote, Change, ChangeSet, Membership
 from segmenter.domain.conditions import OUT, SHADOW_PREFIX, Announce, State, is_declared
 from segmenter.domain.events import OrderRefunded
@@ -67,16 +67,15 @@ class Telling:
         if len(self.transition.said) == before and self.profile.present:
             self.transition.said += (self._membership(),)
 
-    def redefine(self, now: Instant, *, is_announced: bool) -> None:
+    def redefine(self, now: Instant, cause: Redefined) -> None:
         """Put the customer where other rules put him: told as backfill, or counted as told but for what waited."""
-        if is_announced:
+        waiting, said, has_moved = self.profile.unannounced, len(self.transition.said), False
+        if cause.is_announced:
             self.evaluate(now, now, DEFINITION, is_history=True)
-            return
-        waiting = self.profile.unannounced
-        if not self._stand(now, now):
-            return
-        self.profile.unannounced = {d: v for d, v in self.profile.unannounced.items() if d in waiting}
-        if not self.profile.is_held:
+        elif has_moved := self._stand(now, now):
+            self.profile.unannounced = {d: v for d, v in self.profile.unannounced.items() if d in waiting}
+        is_written = len(self.transition.said) > said or self.profile.is_held
+        if not is_written and (has_moved or (cause.is_named_anew and self.profile.present)):
             self.transition.said += (self._membership(),)
 
     def let_go(self, at: Instant, dropped: frozenset[str]) -> None:

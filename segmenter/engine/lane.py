@@ -159,7 +159,7 @@ class Lane:
 
     async def adopt_rules(self, offer: Offer) -> None:
         """Decide by these rules from now on, and begin to look at everybody."""
-        await self._note(notes_adopting(self.state.notes, offer))
+        await self._note(notes_adopting(self.state.notes, offer, self.rulebook))
         self.rulebook, self._ahead = offer.rulebook, Ahead()
         self._services.recorder.rulebook_adopted(self.state.lane, offer.rulebook.revision)
 

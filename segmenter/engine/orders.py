@@ -21,10 +21,17 @@ class Offer:
     is_announced: bool = False
 
 
-def notes_adopting(notes: LaneNotes, offer: Offer) -> LaneNotes:
-    """Return the notes of a lane that decides by this rulebook from now on."""
+def notes_adopting(notes: LaneNotes, offer: Offer, before: Rulebook) -> LaneNotes:
+    """Return the notes of a lane that decides by this rulebook from now on, and by another one before."""
     walk = notes.walk or Walk(at=notes.watermark)
-    walk = replace(walk, at=notes.watermark, cursor=None, is_redefining=True, is_announced=offer.is_announced)
+    walk = replace(
+        walk,
+        at=notes.watermark,
+        cursor=None,
+        is_redefining=True,
+        is_announced=offer.is_announced,
+        is_named_anew=walk.is_named_anew or before.plan.outs.keys() != offer.rulebook.plan.outs.keys(),
+    )
     return replace(notes, revision=offer.rulebook.revision, walk=walk)
 
 
@@ -56,7 +63,7 @@ def causes_of(walk: Walk) -> list[Cause]:
     """Return what happens to a customer on this walk, in order."""
     causes: list[Cause] = []
     if walk.is_redefining:
-        causes.append(Redefined(walk.at, walk.is_announced))
+        causes.append(Redefined(walk.at, walk.is_announced, walk.is_named_anew))
     if walk.dropped or walk.released:
         causes.append(Unheld(walk.at, frozenset(walk.dropped)))
     return causes

@@ -1,7 +1,7 @@
 """An applied rulebook over stored customers, on every store: none missed, none doubled, whatever comes between."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
@@ -56,6 +56,7 @@ class Work:
     owners: int = 0
     offset: int = 0
     at: Instant = START
+    on_membership: Callable[[str], None] = lambda customer: None
 
     async def take(self) -> None:
         """Let another worker take the lane; what the one before had in hand is lost."""
@@ -81,6 +82,7 @@ class Work:
                     self.told.append(value)
                 elif entry.output is Output.MEMBERSHIPS:
                     self.members[value["customer_id"]] = value
+                    self.on_membership(value["customer_id"])
 
     async def read(self, *events: dict[str, object], to: Instant | None = None) -> None:
         """Work off these events in one commit, and let time come to `to`."""
@@ -145,6 +147,7 @@ async def test_a_new_segment_is_silent_and_every_membership_is_written(work: Wor
 
     await work.check()
     assert work.told == []
+    assert len(work.members) == BUYERS
     ins = {c for c, m in work.members.items() if m["segments"]["custom.vip"] == "in"}  # type: ignore[index]
     assert ins == {f"c-{n}" for n in range(BUYERS) if n % 3}
     assert work.lane.state.sizes["custom.vip", "in"] == len(ins)
@@ -234,6 +237,38 @@ async def test_another_window_and_another_fact_that_counts_make_totals_and_ranks
     await work.finish()
     await work.check()
     assert work.lane.state.sizes["lifecycle", "prospect"] == BUYERS
+
+
+async def test_a_membership_names_all_segments_before_and_after_each_edit(work: Work) -> None:
+    await work.fill()
+    await work.adopt(rules(VIP), 2)
+    await work.read()
+    # The next edit comes before everybody has a membership that names the first one's segment.
+    await work.adopt(rules(VIP, storm=StormRule(at_least=7)), 3)
+    await work.finish()
+    assert {c for c, m in work.members.items() if "custom.vip" in m["segments"]} == {f"c-{n}" for n in range(BUYERS)}  # type: ignore[operator]
+
+    work.members.clear()
+    await work.adopt(rules(STRICT), 4)
+    await work.finish()
+    assert work.members.keys() == {f"c-{n}" for n in range(BUYERS) if n % 3 == 1}
+
+    await work.adopt(rules(), 5)
+    await work.finish()
+    assert len(work.members) == BUYERS
+    assert all("custom.vip" not in m["segments"] for m in work.members.values())  # type: ignore[operator]
+    assert work.told == []
+
+
+async def test_an_edit_that_is_announced_writes_one_membership_of_each(work: Work) -> None:
+    await work.fill()
+    written: list[str] = []
+    work.on_membership = written.append
+
+    await work.adopt(rules(VIP), 2, is_announced=True)
+    await work.finish()
+
+    assert sorted(written) == sorted(f"c-{n}" for n in range(BUYERS))
 
 
 async def test_a_removed_segment_vanishes_and_a_paused_one_stands_still(work: Work) -> None:
