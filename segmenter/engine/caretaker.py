@@ -10,11 +10,11 @@ from segmenter.domain.rulebook import ValueRule
 from segmenter.engine.holder import LaneHolder
 from segmenter.engine.intake import LaneCondition
 from segmenter.engine.leader import Leader
-from segmenter.engine.orders import is_unknown_storm
+from segmenter.engine.orders import is_unknown_storm, storm_order
 from segmenter.engine.pace import seconds
 from segmenter.engine.workshop import Workshop
 from segmenter.errors import OwnershipError, TransientError
-from segmenter.ports import GlobalBoard, Hold, HoldOrder
+from segmenter.ports import GlobalBoard
 from segmenter.ports import LaneCondition as Shown
 
 ROUND_EVERY_S = 1.0
@@ -68,10 +68,7 @@ class Caretaker:
         shop = self._workshop
         why = f"too many left it within too short a time, first in lane {lane}"
         log.error("storm", extra={"dimension": dimension, "lane": lane})
-        order = HoldOrder(
-            dimension=dimension, hold=Hold.HELD, number=0, at=shop.clock.now(), by="storm breaker", why=why
-        )
-        await shop.rules.hold(order)
+        await shop.rules.hold(storm_order(dimension, shop.clock.now(), why))
 
     async def _watch_time(self) -> None:
         """See whether the clock is right, and tell and learn which topics were heard."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from segmenter.domain.causes import Cause, Redefined, Unheld
 from segmenter.domain.holding import Held, held_of
+from segmenter.domain.instants import Instant
 from segmenter.domain.rulebook import Rulebook
 from segmenter.ports import Hold, HoldOrder, LaneNotes, Walk
 
@@ -67,6 +68,11 @@ def causes_of(walk: Walk) -> list[Cause]:
     if walk.dropped or walk.released:
         causes.append(Unheld(walk.at, frozenset(walk.dropped)))
     return causes
+
+
+def storm_order(dimension: str, at: Instant, why: str) -> HoldOrder:
+    """Return the order to hold what too many leave; the board gives its number."""
+    return HoldOrder(dimension=dimension, hold=Hold.HELD, number=0, at=at, by="storm breaker", why=why)
 
 
 def is_unknown_storm(dimension: str, notes: LaneNotes, orders: Mapping[str, HoldOrder]) -> bool:

@@ -37,8 +37,8 @@ class Terms:
     events_per_commit: int = 1_500
     ticks_per_commit: int = 700
     sweep_per_commit: int = 700
-    # Live events wait for a bite of every lane: looking at a customer and storing him takes 100 to 200 µs.
-    walk_per_commit: int = 50
+    # Live events wait for one bite: looking at a customer and storing him takes 100 to 200 µs, the commit 2 ms.
+    walk_per_commit: int = 25
     # The customers that were last at work in a lane, 2 KB each, are not read from the store again.
     profiles_kept: int = 4_000
     outbox_entries: int = 200_000

@@ -4,7 +4,7 @@ import asyncio
 import getpass
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TypeVar
@@ -16,8 +16,9 @@ from segmenter.domain.conditions import CUSTOM_PREFIX
 from segmenter.domain.holding import EVERYTHING_HELD
 from segmenter.domain.instants import rfc3339
 from segmenter.domain.profile import LIFECYCLE, VALUE, WAITING
+from segmenter.engine.orders import is_unknown_storm, storm_order
 from segmenter.errors import ConfigurationError, TransientError
-from segmenter.ports import Hold, HoldOrder
+from segmenter.ports import Hold, HoldOrder, LaneNotes
 from segmenter.settings import Settings
 
 T = TypeVar("T")
@@ -87,7 +88,7 @@ def dimension_of(segment: str) -> str:
 
 
 async def _views(client: Client, settings: Settings) -> list[HoldView]:
-    orders = await RedisHoldBoard(client, settings.namespace).orders()
+    orders = dict(await RedisHoldBoard(client, settings.namespace).orders())
     store = RedisLaneStore(client, settings.namespace)
     states = [(await store.state(lane))[1] for lane in range(settings.partitions)]
     waiting: Counter[str] = Counter()
@@ -95,13 +96,11 @@ async def _views(client: Client, settings: Settings) -> list[HoldView]:
         for (kind, dimension), count in state.sizes.items():
             if kind == WAITING:
                 waiting[dimension] += max(0, count)
+    notes = [state.notes for state in states if state.version]
+    orders.update(_storms(notes, orders))
     views = []
     for dimension, order in sorted(orders.items()):
-        notes = [state.notes for state in states if state.version]
-        behind = sum(each.orders < order.number for each in notes)
-        if order.hold is not Hold.HELD:
-            going = [each.walk for each in notes if each.walk is not None and each.orders >= order.number]
-            behind += sum(dimension in (*walk.released, *walk.dropped) for walk in going)
+        behind = sum(_is_behind(each, order) for each in notes)
         if order.hold is Hold.HELD or behind:
             count = waiting.total() if dimension == EVERYTHING_HELD else waiting[dimension]
             views.append(
@@ -116,6 +115,25 @@ async def _views(client: Client, settings: Settings) -> list[HoldView]:
                 )
             )
     return views
+
+
+def _is_behind(notes: LaneNotes, order: HoldOrder) -> bool:
+    """Tell whether a lane has not heard of an order, or is on its way to let go of what was held."""
+    if order.hold is Hold.HELD:
+        return order.dimension not in notes.held
+    walk = notes.walk
+    is_going = walk is not None and order.dimension in (*walk.released, *walk.dropped)
+    return notes.orders < order.number or is_going
+
+
+def _storms(notes: Sequence[LaneNotes], orders: Mapping[str, HoldOrder]) -> dict[str, HoldOrder]:
+    """Return what lanes hold of their own accord; within a second or two their workers make an order of it."""
+    found = {}
+    for each in notes:
+        for dimension in each.held:
+            if is_unknown_storm(dimension, each, orders):
+                found[dimension] = storm_order(dimension, each.watermark, "a storm that was seen just now")
+    return found
 
 
 async def _asked(settings: Settings, ask: Callable[[Client], Awaitable[T]]) -> T:

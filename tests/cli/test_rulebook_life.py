@@ -172,6 +172,18 @@ def test_holds_are_ordered_shown_and_let_go(segmenter: RunCommand, environment: 
     assert segmenter("hold", "list").out == "nothing is held\n"
 
 
+def test_a_storm_is_shown_and_can_be_let_go_before_its_order_is_given(
+    segmenter: RunCommand, environment: dict[str, str]
+) -> None:
+    keep(environment, LaneNotes(held=("custom.vip",)))
+
+    [shown] = json.loads(segmenter("hold", "list", "--json", **environment).out)["holds"]
+    dropped = segmenter("hold", "drop", "vip")
+
+    assert (shown["dimension"], shown["by"], shown["waiting"]) == ("custom.vip", "storm breaker", 7)
+    assert dropped.out.startswith("moves in custom.vip are dropped")
+
+
 def test_the_red_button_is_an_order_for_all(segmenter: RunCommand, environment: dict[str, str]) -> None:
     pressed = segmenter("hold", "all", "--because", "twice", **environment)
     listed = segmenter("hold", "list")
