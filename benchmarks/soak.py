@@ -24,7 +24,7 @@ from segmenter.domain.instants import SECOND, instant_of
 _LEAST_S = 60.0
 _LATENESS_S = 2
 _READ_WITHIN_S = 60.0
-_RULEBOOK = "rulebook: 1\nlifecycle: {inactive_after: 2m}\nvalue: {window: 10m, dwell: 30s}\n"
+_RULEBOOK = "rulebook: 1\nlifecycle: {inactive_after: 2m}\nvalue: {window: 10m, dwell: 30s}\nstorm: off\n"
 
 
 def run(scale: float) -> Result:

@@ -8,16 +8,20 @@ from collections.abc import Sequence
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from segmenter.adapters.kafka_reach import answering
+from segmenter.adapters.kafka_reach import answering, partition_counts
 from segmenter.adapters.redis_rules import pack_revision
 from segmenter.domain.revision import Revision
 from segmenter.errors import TransientError
 
 
 async def mirror(bootstrap: str, topic: str, revisions: Sequence[Revision]) -> None:
-    """Write revisions; returns when the broker has them. Repeating it does no harm. Raises TransientError."""
+    """Write revisions; returns when the broker has them. Repeating it does no harm.
+
+    Raises TransientError where Kafka does not answer, ConfigurationError where there is no such topic.
+    """
     try:
         async with answering(bootstrap):
+            await partition_counts(bootstrap, [topic])
             producer = AIOKafkaProducer(
                 bootstrap_servers=bootstrap, client_id="segmenter-rulebook", enable_idempotence=True
             )

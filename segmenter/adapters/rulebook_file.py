@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 
+import yaml
+
 from segmenter.adapters.codec_currencies import CURRENCIES
 from segmenter.adapters.rulebook_conditions import SECTION_OF_DIMENSION
 from segmenter.adapters.rulebook_dimensions import SEGMENTS_OF, care_in, engagement_in, interest_in, rhythm_in
@@ -65,6 +67,29 @@ def default_rulebook(dedupe_horizon: Span | None) -> Rulebook:
 def parse_rulebook(text: bytes, file: str, dedupe_horizon: Span | None) -> Rulebook:
     """Return the rulebook in a text; `file` is what faults call it."""
     return check_rulebook(text, file, dedupe_horizon).rulebook
+
+
+def written_conditions(text: str) -> dict[str, str]:
+    """Return the conditions of a rulebook that can be read, each as it is written, in one line, by path."""
+    root = yaml.load(text, Loader=yaml.BaseLoader) or {}  # noqa: S506  # it makes strings of all there is
+    found: dict[str, object] = {
+        f"segments.{name}.{part}": definition[part]
+        for name, definition in (root.get("segments") or {}).items()
+        for part in ("when", "leave_when")
+        if part in definition
+    }
+    groups = (root.get("rfm") or {}).get("groups") or {}
+    found |= {f"rfm.groups.{name}": condition for name, condition in groups.items()}
+    return {path: _in_one_line(condition) for path, condition in found.items()}
+
+
+def _in_one_line(condition: object) -> str:
+    """Return a condition in the flow style of YAML, without the quotes that only a parser needs."""
+    if isinstance(condition, dict):
+        return "{" + ", ".join(f"{name}: {_in_one_line(value)}" for name, value in condition.items()) + "}"
+    if isinstance(condition, list):
+        return "[" + ", ".join(map(_in_one_line, condition)) + "]"
+    return str(condition)
 
 
 def check_rulebook(text: bytes, file: str, dedupe_horizon: Span | None) -> Checked:

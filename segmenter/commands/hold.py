@@ -55,10 +55,8 @@ def hold_all(because: Because = "", config: ConfigFile = None, json: AsJson = Fa
 
 @app.command("segment", short_help="Hold one segment.", epilog="Example: segmenter hold segment custom.vip")
 def hold_segment(segment: Segment, because: Because = "", config: ConfigFile = None, json: AsJson = False) -> None:
-    """Hold the moves of one declared segment, or of a dimension."""
-    from segmenter.wiring.holds import dimension_of
-
-    _order(dimension_of(segment), "held", because, config, json=json)
+    """Hold the moves of one declared segment, or of a dimension. Ends with 2 for one that there is not."""
+    _order(segment, "held", because, config, json=json)
 
 
 @app.command("release", short_help="Tell what was held.", epilog="Example: segmenter hold release vip")

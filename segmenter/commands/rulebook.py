@@ -193,7 +193,10 @@ def status(config: ConfigFile = None, json: AsJson = False) -> None:
             (str(lane.lane), str(lane.revision), f"{lane.share_done:.1%}", ", ".join(lane.held))
             for lane in found.lanes
         ]
-        say_table(("lane", "revision", "customers done", "held"), rows)
+        if rows:
+            say_table(("lane", "revision", "customers done", "held"), rows)
+        else:
+            say("no lane is stored yet; start a worker")
     if not found.is_done:
         raise typer.Exit(ExitCode.FAULTS)
 

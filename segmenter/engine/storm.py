@@ -16,8 +16,8 @@ from segmenter.domain.conditions import CUSTOM_PREFIX, IN
 from segmenter.domain.instants import Instant
 from segmenter.domain.rulebook import Rulebook
 
-_SUSPICIOUS = frozenset([CauseKind.PEERS, CauseKind.REFUND, CauseKind.LATE_EVENT, CauseKind.DEFINITION])
-_TAKEN_BACK = frozenset(["order.cancelled", "order.updated"])
+_BY_OTHERS = frozenset([CauseKind.PEERS, CauseKind.DEFINITION])
+_TAKEN_BACK = frozenset(["order.cancelled", "order.refunded", "order.updated"])
 # Moves are counted in so many steps of the span, however many there are.
 _STEPS = 60
 
@@ -81,4 +81,4 @@ def _counts(change: Change, cause: CauseNote) -> bool:
     """Tell whether somebody who left a segment counts for a storm there."""
     if change.dimension.startswith(CUSTOM_PREFIX):
         return change.before == IN
-    return cause.kind in _SUSPICIOUS or cause.type in _TAKEN_BACK
+    return cause.kind in _BY_OTHERS or cause.type in _TAKEN_BACK

@@ -14,7 +14,7 @@ from segmenter.adapters.redis_client import connect
 from segmenter.domain.revision import Revision, digest_of
 from segmenter.errors import ConfigurationError, TransientError
 from segmenter.settings import Settings
-from segmenter.wiring.kafka import topic_plans
+from segmenter.wiring.kafka import all_topic_plans
 from segmenter.wiring.rules import read_text, revision_in_force, rulebook_in_revision, rulebook_of
 
 
@@ -78,7 +78,7 @@ async def _unless_away(subject: str, looking: Awaitable[list[Finding]]) -> list[
 
 
 async def _kafka(settings: Settings) -> list[Finding]:
-    return await check_kafka(settings.kafka_bootstrap, settings.app_id, topic_plans(settings))
+    return await check_kafka(settings.kafka_bootstrap, settings.app_id, all_topic_plans(settings))
 
 
 async def _redis(settings: Settings) -> list[Finding]:

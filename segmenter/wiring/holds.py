@@ -20,6 +20,7 @@ from segmenter.engine.orders import is_unknown_storm, storm_order
 from segmenter.errors import ConfigurationError, TransientError
 from segmenter.ports import Hold, HoldOrder, LaneNotes
 from segmenter.settings import Settings
+from segmenter.wiring.rules import rulebook_in_force
 
 T = TypeVar("T")
 
@@ -64,7 +65,8 @@ def list_holds(settings: Settings) -> list[HoldView]:
 def give_order(settings: Settings, segment: str, hold: Hold, why: str) -> HoldOrder:
     """Hold the moves of a segment or dimension, or of all, or let them go.
 
-    Raises ConfigurationError for letting go of what is not held, TransientError when Redis does not answer.
+    Raises ConfigurationError for what there is not and for letting go of what is not held, TransientError when Redis
+    does not answer.
     """
     return asyncio.run(_asked(settings, lambda client: _order(client, settings, segment, hold, why)))
 
@@ -73,13 +75,23 @@ async def _order(client: Client, settings: Settings, segment: str, hold: Hold, w
     board = RedisHoldBoard(client, settings.namespace)
     held = [view.dimension for view in await _views(client, settings) if view.state is Hold.HELD]
     dimension = segment if segment in held else dimension_of(segment)
-    if hold is not Hold.HELD and dimension not in held:
+    if hold is Hold.HELD:
+        await _refuse_unknown(client, settings, segment, dimension)
+    elif dimension not in held:
         close = get_close_matches(segment, held, n=1)
         hint = f"did you mean {close[0]}?" if close else f"held now: {', '.join(held) or 'nothing'}"
         raise ConfigurationError([f"{segment!r} is not held; {hint}"])
     return await board.order(
         HoldOrder(dimension=dimension, hold=hold, number=0, at=time.time_ns() // 1_000, by=_user(), why=why)
     )
+
+
+async def _refuse_unknown(client: Client, settings: Settings, segment: str, dimension: str) -> None:
+    declared = [definition.name for definition in (await rulebook_in_force(client, settings)).segments]
+    if dimension not in (*_OWN, *(f"{CUSTOM_PREFIX}{name}" for name in declared)):
+        close = get_close_matches(segment.removeprefix(CUSTOM_PREFIX), [*declared, *_OWN], n=1)
+        hint = f"did you mean {close[0]}?" if close else f"expected one of {', '.join([*declared, *_OWN])}"
+        raise ConfigurationError([f"{segment!r} is no segment of the rulebook in force; {hint}"])
 
 
 def dimension_of(segment: str) -> str:

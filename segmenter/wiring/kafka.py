@@ -52,17 +52,18 @@ def publish(
 
 def create_topics(settings: Settings) -> list[TopicResult]:
     """Create the topics that are missing; those that are there are checked and left as they are."""
-    return asyncio.run(create(settings.kafka_bootstrap, [*topic_plans(settings), _rulebook_plan(settings)]))
+    return asyncio.run(create(settings.kafka_bootstrap, all_topic_plans(settings)))
 
 
 def check_topics(settings: Settings) -> list[str]:
     """Return what is wrong with the topics and the brokers, a sentence each."""
-    return asyncio.run(check(settings.kafka_bootstrap, [*topic_plans(settings), _rulebook_plan(settings)]))
+    return asyncio.run(check(settings.kafka_bootstrap, all_topic_plans(settings)))
 
 
-def _rulebook_plan(settings: Settings) -> TopicPlan:
-    """Return how the topic of revisions must be; workers do without it."""
-    return TopicPlan(name=settings.topics.rulebook.name, partitions=1, config=RULEBOOK_CONFIG)
+def all_topic_plans(settings: Settings) -> list[TopicPlan]:
+    """Return how every topic must be: those of the workers, and that of revisions, without which they can do."""
+    rulebook = TopicPlan(name=settings.topics.rulebook.name, partitions=1, config=RULEBOOK_CONFIG)
+    return [*topic_plans(settings), rulebook]
 
 
 def topic_plans(settings: Settings) -> list[TopicPlan]:

@@ -5,14 +5,14 @@ import getpass
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from segmenter.adapters.kafka_rulebook import mirror
 from segmenter.adapters.redis_client import Client, connect
 from segmenter.adapters.redis_lanes import RedisLaneStore
 from segmenter.adapters.redis_rules import RedisRulebookSource
-from segmenter.adapters.rulebook_file import parse_rulebook
+from segmenter.adapters.rulebook_file import parse_rulebook, written_conditions
 from segmenter.domain.instants import MICROSECOND, rfc3339
 from segmenter.domain.revision import FIRST, Revision
 from segmenter.domain.rulebook import Rulebook
@@ -20,7 +20,7 @@ from segmenter.domain.walking import share_walked
 from segmenter.errors import ConfigurationError, TransientError
 from segmenter.ports import LaneState
 from segmenter.settings import Settings
-from segmenter.wiring.rulebook_difference import Difference, difference_between
+from segmenter.wiring.rulebook_difference import Difference, Written, difference_between
 from segmenter.wiring.rules import read_text, rulebook_in
 
 DEFAULT_TEXT = "rulebook: 1\n"
@@ -102,9 +102,9 @@ async def _apply(settings: Settings, text: str, file: str, *, is_announced: bool
     async with _client(settings) as client:
         source = RedisRulebookSource(client, settings.namespace)
         in_force, is_stored = await _in_force(source, settings)
-        before, after = _parsed(in_force.text, "what is in force", settings), _parsed(text, file, settings)
+        before, after = _read(in_force.text, "what is in force", settings), _read(text, file, settings)
         difference = difference_between(before, after)
-        _refuse(difference, before, after, file, in_force.number)
+        _refuse(difference, before.rulebook, after.rulebook, file, in_force.number)
         revision = Revision(
             number=in_force.number + 1,
             text=text,
@@ -117,10 +117,11 @@ async def _apply(settings: Settings, text: str, file: str, *, is_announced: bool
             raise ConfigurationError(
                 [f"{file}: somebody else has applied a rulebook meanwhile; look at it, and try again"]
             )
-    written = [revision] if is_stored else [in_force, revision]
+        # All of them: where the topic or Kafka was away, the next revision brings those along that are missing.
+        kept = await source.history()
     try:
-        await mirror(settings.kafka_bootstrap, settings.topics.rulebook.name, written)
-    except TransientError as error:
+        await mirror(settings.kafka_bootstrap, settings.topics.rulebook.name, kept)
+    except (TransientError, ConfigurationError) as error:
         return Applied(revision=revision, difference=difference, mirror_fault=str(error))
     return Applied(revision=revision, difference=difference)
 
@@ -146,14 +147,16 @@ async def _roll_back(settings: Settings, number: int, *, is_announced: bool, com
 async def _compare(settings: Settings, before: str | None, after: str | None) -> Difference:
     async with _client(settings) as client:
         source = RedisRulebookSource(client, settings.namespace)
-        in_force, _ = await _in_force(source, settings)
+        in_force, is_stored = await _in_force(source, settings)
+        if before is None and not is_stored:
+            raise ConfigurationError(["no rulebook was ever applied, so there is none before it; name a file"])
         if after is None and before is not None:
             texts = in_force.text, await _text_of(before, source)
         elif before is not None and after is not None:
             texts = await _text_of(before, source), await _text_of(after, source)
         else:
             texts = await _text_of(str(max(FIRST, in_force.number - 1)), source), in_force.text
-    one, other = (_parsed(text, "rulebook", settings) for text in texts)
+    one, other = (_read(text, "rulebook", settings) for text in texts)
     return difference_between(one, other)
 
 
@@ -193,8 +196,9 @@ def _progress_of(state: LaneState) -> LaneProgress:
     return LaneProgress(lane=state.lane, revision=state.notes.revision, share_done=share, held=state.notes.held)
 
 
-def _parsed(text: str, name: str, settings: Settings) -> Rulebook:
-    return replace(parse_rulebook(text.encode(), name, settings.dedupe_horizon // MICROSECOND), revision=FIRST)
+def _read(text: str, name: str, settings: Settings) -> Written:
+    rulebook = parse_rulebook(text.encode(), name, settings.dedupe_horizon // MICROSECOND)
+    return Written(rulebook, written_conditions(text))
 
 
 def _user() -> str:

@@ -1,7 +1,7 @@
 """In what two rulebooks differ, in words: segments added, removed and changed, and rules changed."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from segmenter.domain.conditions import Definition
 from segmenter.domain.instants import span_text
@@ -64,10 +64,21 @@ class Difference:
         ]
 
 
-def difference_between(before: Rulebook, after: Rulebook) -> Difference:
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A rulebook, and its conditions as they are written, by path."""
+
+    rulebook: Rulebook
+    conditions: Mapping[str, str]
+
+
+def difference_between(before: Written, after: Written) -> Difference:
     """Return in what the second rulebook is not the first."""
-    old, new = _by_name(before.segments), _by_name(after.segments)
-    changed = {name: _parts(old[name], new[name]) for name in sorted(old.keys() & new.keys())}
+    old, new = _by_name(before.rulebook.segments), _by_name(after.rulebook.segments)
+    changed = {
+        name: _changes(_parts(old[name], new[name], before), _parts(new[name], old[name], after))
+        for name in sorted(old.keys() & new.keys())
+    }
     return Difference(
         added=tuple(sorted(new.keys() - old.keys())),
         removed=tuple(sorted(old.keys() - new.keys())),
@@ -80,12 +91,8 @@ def _by_name(segments: Iterable[Definition]) -> dict[str, Definition]:
     return {definition.name: definition for definition in segments}
 
 
-def _parts(before: Definition, after: Definition) -> tuple[Changed, ...]:
-    return _changes(_written_parts(before, after), _written_parts(after, before))
-
-
-def _written_parts(one: Definition, other: Definition) -> dict[str, str]:
-    """Return the parts of a definition; conditions, which have no short form, only as far as they differ."""
+def _parts(one: Definition, other: Definition, written: Written) -> dict[str, str]:
+    """Return the parts of a definition; conditions only as far as they mean another thing."""
     parts = {
         "title": one.title,
         "state": one.state.value,
@@ -98,26 +105,13 @@ def _written_parts(one: Definition, other: Definition) -> dict[str, str]:
         condition = getattr(one, name)
         if condition is not None:
             is_equal = condition == getattr(other, name)
-            parts[name] = "as before" if is_equal else condition_text(condition)
+            parts[name] = "as before" if is_equal else written.conditions[f"segments.{one.name}.{name}"]
     return parts
 
 
-def condition_text(condition: object) -> str:
-    """Return a condition in one line, as its parts are named in the code."""
-    inner = [f"{field.name}={_value_text(getattr(condition, field.name))}" for field in fields(condition)]  # type: ignore[arg-type]  # every condition is a dataclass
-    return f"{type(condition).__name__}({', '.join(inner)})"
-
-
-def _value_text(value: object) -> str:
-    if isinstance(value, tuple):
-        return f"[{', '.join(map(_value_text, value))}]"
-    return condition_text(value) if hasattr(value, "__dataclass_fields__") else str(value)
-
-
-def _rules_of(rulebook: Rulebook) -> dict[str, str]:
-    rules = {name: text for name, text in written_rules(rulebook).items() if not name.startswith("segments.")}
-    groups = () if rulebook.rfm is None else rulebook.rfm.groups
-    return {**rules, **{f"rfm.groups.{name}": condition_text(condition) for name, condition in groups}}
+def _rules_of(written: Written) -> dict[str, str]:
+    rules = {name: text for name, text in written_rules(written.rulebook).items() if not name.startswith("segments.")}
+    return {**rules, **{path: text for path, text in written.conditions.items() if path.startswith("rfm.groups.")}}
 
 
 def _changes(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[Changed, ...]:

@@ -14,7 +14,7 @@ from tests.bench.redis import RedisServer
 from tests.cli.running import RunCommand
 
 PARTITIONS = 4
-ROLES = ("orders", "clicks", "support", "customers", "rekeyed", "changes", "memberships", "rejected")
+ROLES = ("orders", "clicks", "support", "customers", "rekeyed", "changes", "memberships", "rejected", "rulebook")
 Found = Mapping[str, Mapping[str, str]]
 
 

@@ -22,7 +22,7 @@ from tests.bench.process import free_ports
 from tests.cli.running import Ran, RunCommand
 
 PARTITIONS = 4
-ROLES = ("orders", "clicks", "support", "customers", "rekeyed", "changes", "memberships", "rejected")
+ROLES = ("orders", "clicks", "support", "customers", "rekeyed", "changes", "memberships", "rejected", "rulebook")
 Seen = tuple[str, int, bytes | None, bytes, int]
 
 

@@ -115,7 +115,7 @@ def test_differences_are_told_in_words_and_as_json(
     same = segmenter("rulebook", "diff", "2", str(vip))
 
     assert "segment vip: title: Best → The best" in against_force.out
-    assert "segment vip: when: " in against_force.out
+    assert "segment vip: when: {measure: orders, at_least: 3} → {measure: orders, at_least: 5}\n" in against_force.out
     assert [part["name"] for part in between_files["changed"]["vip"]] == ["title", "when"]
     assert "segment vip is new" in with_before.out
     assert same.out == "both say the same\n"
@@ -151,7 +151,28 @@ def test_status_shows_lanes_on_their_way(segmenter: RunCommand, environment: dic
     assert (done["is_done"], done["lanes"]) == (True, [{"lane": 0, "revision": 2, "share_done": 1.0, "held": []}])
 
 
-def test_holds_are_ordered_shown_and_let_go(segmenter: RunCommand, environment: dict[str, str]) -> None:
+def test_without_a_revision_there_is_nothing_to_compare_with(
+    segmenter: RunCommand, environment: dict[str, str]
+) -> None:
+    ran = segmenter("rulebook", "diff", **environment)
+
+    assert (ran.code, ran.err) == (2, "no rulebook was ever applied, so there is none before it; name a file\n")
+    assert "no lane is stored yet; start a worker" in segmenter("rulebook", "status").out
+
+
+def test_what_is_no_segment_is_not_held(segmenter: RunCommand, environment: dict[str, str], vip: Path) -> None:
+    segmenter("rulebook", "apply", str(vip), **environment)
+
+    near = segmenter("hold", "segment", "vib")
+    far = segmenter("hold", "segment", "custom.nobody")
+
+    assert (near.code, near.err) == (2, "'vib' is no segment of the rulebook in force; did you mean vip?\n")
+    assert (far.code, "expected one of vip, all, lifecycle, value, rfm" in far.err) == (2, True)
+    assert segmenter("hold", "segment", "value").code == 0
+
+
+def test_holds_are_ordered_shown_and_let_go(segmenter: RunCommand, environment: dict[str, str], vip: Path) -> None:
+    segmenter("rulebook", "apply", str(vip), **environment)
     keep(environment, LaneNotes())
     nothing = segmenter("hold", "list", **environment)
     held = json.loads(segmenter("hold", "segment", "vip", "--because", "odd", "--json").out)

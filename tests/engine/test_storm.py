@@ -54,7 +54,7 @@ def test_a_fifth_of_a_class_that_peers_have_moved_is_no_storm_and_one_more_is() 
         CauseNote(kind=CauseKind.REFUND, type="order.refunded"),
         CauseNote(kind=CauseKind.EVENT, type="order.cancelled"),
         CauseNote(kind=CauseKind.EVENT, type="order.updated"),
-        CauseNote(kind=CauseKind.LATE_EVENT, type="order.placed"),
+        CauseNote(kind=CauseKind.LATE_EVENT, type="order.cancelled"),
         CauseNote(kind=CauseKind.DEFINITION),
     ],
 )
@@ -69,6 +69,7 @@ def test_facts_taken_back_and_edits_count_in_dimensions(cause: CauseNote) -> Non
     [
         CauseNote(kind=CauseKind.TIME),
         CauseNote(kind=CauseKind.EVENT, type="order.placed"),
+        CauseNote(kind=CauseKind.LATE_EVENT, type="order.placed"),
         CauseNote(kind=CauseKind.EVENT, type="click"),
         CauseNote(kind=CauseKind.RECOVERY),
     ],

@@ -84,7 +84,7 @@ async def test_apply_under_load_with_a_kill_leaves_everybody_under_the_new_rules
         check_numbers(output, records)
     _check_told(heard.changes)
     _check_memberships(heard.memberships, profiles)
-    assert await _mirrored(site) == ["1", "2"]
+    assert await mirrored(site) == ["1", "2"]
 
 
 async def _check_all(
@@ -131,7 +131,7 @@ def _check_memberships(memberships: Mapping[str, Told], profiles: Mapping[str, P
             assert memberships[customer]["segments"][dimension] == standing.segment, customer
 
 
-async def _mirrored(site: Site) -> list[str]:
+async def mirrored(site: Site) -> list[str]:
     consumer = AIOKafkaConsumer(bootstrap_servers=site.bootstrap, enable_auto_commit=False)
     await consumer.start()
     try:

@@ -23,8 +23,10 @@ from segmenter.wiring.holds import give_order, list_holds
 from segmenter.wiring.preview import preview
 from segmenter.wiring.revisions import apply_file
 from segmenter.wiring.rules import rulebook_in
+from tests.bench.topics import create_topics
 from tests.integration.checker import Told, check_numbers, check_sequences, hear
 from tests.integration.conftest import SiteMaker
+from tests.integration.test_rulebook_life import mirrored
 from tests.integration.workload import Lanes, Shop, Site, until_ready, until_shared
 from tests.oracle.jsonl import JsonEvent
 from tests.oracle.uk import uk_events
@@ -253,6 +255,23 @@ async def test_an_audit_on_the_way_of_a_rulebook_reports_no_drift(make_site: Sit
     # The walk is only said to have been half-way: who lies before its place was never looked at, and that is drift.
     assert {difference.field for difference in half_way.shown} == {"wake_at"}
     assert half_way.differences == BUYERS - on_their_way
+
+
+async def test_what_its_topic_has_missed_comes_with_the_next_revision(make_site: SiteMaker, tmp_path: Path) -> None:
+    site = make_site(QUIET)
+    settings = settings_of(site)
+
+    first = await asyncio.to_thread(
+        apply_file, settings, written(tmp_path, often(2)), is_announced=False, comment="no topic yet"
+    )
+    await create_topics(site.bootstrap, {site.topic("rulebook"): 1})
+    second = await asyncio.to_thread(
+        apply_file, settings, written(tmp_path, often(3)), is_announced=False, comment="now there is"
+    )
+
+    assert f"topic {site.topic('rulebook')} is not on {site.bootstrap}; create it" in first.mirror_fault
+    assert (first.revision.number, second.revision.number, second.mirror_fault) == (2, 3, "")
+    assert await mirrored(site) == ["1", "2", "3"]
 
 
 async def _walk_half(lanes: Lanes) -> None:

@@ -57,7 +57,9 @@ class Site:
 
     def __post_init__(self) -> None:
         self.clock = SharedClock(self.directory / "clock")
-        (self.directory / "rulebook.yaml").write_text("rulebook: 1\n" + self.rules)
+        # Months pass in seconds here: what would be a storm is everyday.
+        storm = "" if "storm:" in self.rules else "storm: off\n"
+        (self.directory / "rulebook.yaml").write_text(f"rulebook: 1\n{self.rules}{storm}")
 
     @property
     def rulebook(self) -> Path:
