@@ -19,6 +19,8 @@ def worker(config: ConfigFile = None) -> None:
     where and how is said by the settings, all of them listed in docs/settings.md. Health and metrics are on
     http://127.0.0.1:8080 (SEGMENTER_WEB_BIND): /health/live, /health/ready and /metrics.
     """
+    settings = settings_from(config, is_service=True)
+    # Half a second of work on a small machine: whoever has a wrong setting is told before it.
     from segmenter.wiring.worker import run_worker
 
-    run_worker(settings_from(config, is_service=True))
+    run_worker(settings)

@@ -17,7 +17,7 @@ from segmenter.engine.ending import end
 from segmenter.engine.hold import Hold, source_of
 from segmenter.engine.intake import Evidence, LaneCondition, Place
 from segmenter.engine.lane import Lane
-from segmenter.engine.pace import FIRST_PAUSE_S, LONGEST_PAUSE_S
+from segmenter.engine.pace import FIRST_PAUSE_S, LONGEST_PAUSE_S, seconds
 from segmenter.engine.poison import said_of
 from segmenter.engine.workshop import Workshop
 from segmenter.errors import (
@@ -205,9 +205,11 @@ class LaneHolder:
         """Take the lane, and hold it until something breaks; raises what did."""
         if self._stop_reason is not None:
             raise InvariantError(self._stop_reason)
+        began = seconds()
         hold = await self._take()
         self._hold = hold
         self._tell(LaneCondition.RUNNING, "")
+        log.info("lane_taken", extra={"lane": self.number, "took_s": round(seconds() - began, 3)})
         version = hold.lane.state.version
         publishing = asyncio.create_task(hold.relay.run(), name=f"relay {self.number}")
         try:

@@ -3,11 +3,13 @@
 import asyncio
 import gc
 import logging
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
+from segmenter import __version__
 from segmenter.adapters.codec import JsonDecoder
 from segmenter.adapters.home import homes_among
 from segmenter.adapters.kafka_forward import KafkaForwarder
@@ -75,6 +77,7 @@ class Circumstances:
 
 def run_worker(settings: Settings) -> None:
     """Run a worker until SIGTERM or SIGINT."""
+    log.info("worker_starting", extra={"version": __version__, "pid": os.getpid()})
     asyncio.run(_run_until_signalled(settings))
 
 
