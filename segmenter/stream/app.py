@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 import faust
+from faust.tables.manager import TableManager
 
 from segmenter.stream.binding import Binding
 from segmenter.stream.consumer import BatchTransport
@@ -33,6 +34,15 @@ class _Message(Protocol):
     value: Handoff
 
 
+class _NoTables(TableManager):  # type: ignore[misc]  # Faust is not typed
+    """Starts at once. Faust's own sleeps for a second, in which others may add tables, before it joins the group."""
+
+    async def on_start(self) -> None:
+        """Say that all tables are there: none."""
+        await self._update_channels()
+        await self.recovery.start()
+
+
 def build_app(binding: Binding, directory: Path) -> faust.App:
     """Return an app that has not started. Faust makes its folders in `directory`; nothing is kept there."""
     settings = binding.settings
@@ -50,6 +60,7 @@ def build_app(binding: Binding, directory: Path) -> faust.App:
         topic_allow_declare=False,
         # With 0, Faust silently takes an assignor that does not keep partition p of all topics together.
         table_standby_replicas=1,
+        TableManager=_NoTables,
         stream_wait_empty=False,
         consumer_auto_offset_reset="none",
         consumer_group_instance_id=settings.instance_id,
