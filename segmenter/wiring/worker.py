@@ -39,6 +39,7 @@ from segmenter.stream.run import run_stream, stopping_on_signals
 from segmenter.stream.source_log import KafkaSourceLog
 from segmenter.web.health import Health, health_site
 from segmenter.wiring.audit_watch import watch_audit
+from segmenter.wiring.bytecode import warn_of_uncompiled_code
 from segmenter.wiring.kafka import topic_plans
 from segmenter.wiring.origin import refuse_foreign_state
 from segmenter.wiring.rules import checked_rulebook_of, log_warnings
@@ -78,6 +79,7 @@ class Circumstances:
 def run_worker(settings: Settings) -> None:
     """Run a worker until SIGTERM or SIGINT."""
     log.info("worker_starting", extra={"version": __version__, "pid": os.getpid()})
+    warn_of_uncompiled_code()
     asyncio.run(_run_until_signalled(settings))
 
 
