@@ -145,10 +145,12 @@ class KafkaLaneLog:
         """Let go at once."""
         producer, self._producer = self._producer, None
         starting, self._starting = self._starting, None
-        if starting is not None:
-            await _ended(starting)
-        if producer is not None:
-            await abandon(producer)
+        try:
+            if starting is not None:
+                await _ended(starting)
+        finally:  # also where whoever closes it is cancelled meanwhile: it must not go on sending
+            if producer is not None:
+                await abandon(producer)
 
     def _start(self) -> "asyncio.Task[None]":
         options = {**self._options, "max_batch_size": self._refusals.batch_bytes}
@@ -241,9 +243,10 @@ class KafkaOutputLog:
 
 async def _ended(starting: "asyncio.Task[None]") -> None:
     """Return when a producer has started or failed to: cut short, it would leave a connection behind."""
-    await asyncio.wait([starting], timeout=_START_PATIENCE_S)
-    starting.cancel()
-    await asyncio.wait([starting])
+    if not starting.done():
+        await asyncio.wait([starting], timeout=_START_PATIENCE_S)
+        starting.cancel()
+        await asyncio.wait([starting])
     if not starting.cancelled():
         starting.exception()  # whoever lets go of it does not ask whether it could have been used
 
