@@ -114,6 +114,7 @@ class Lane:
             return
         batch, commit = await self._prepared(reading, work, notes, now)
         await self._commit(commit, passing=frozenset(work.walked))
+        self._ahead.note_met(self.state.notes.walk, [c for c in batch.stored() if c not in batch.failed])
         self._storms = batch.storms
         for dimension in set(self.state.notes.held) - set(notes.held):
             self._services.recorder.stormed(dimension)
@@ -140,7 +141,7 @@ class Lane:
         """Step events, then all that time and others bring, and return what that comes to."""
         started, now, recorder = time.perf_counter(), batch.recorded_at, self._services.recorder
         if notes.walk is not None:
-            beyond(batch, notes.walk)
+            beyond(batch, notes.walk, self._ahead)
         self._step_arrivals(batch, reading, FOREVER if self.is_live_at(now) else notes.watermark)
         notes = step_work(batch, work, notes, now, self._terms, recorder)
         for record, rejection in reading.rejected:

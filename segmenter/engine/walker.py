@@ -42,9 +42,12 @@ class Walker:
         self._is_wanted = False
 
     async def stop(self) -> None:
-        """Return when the bite in hand is stored."""
+        """Return when the bite in hand is stored, and begin no other."""
         self.rest()
         if self._task is not None:
+            async with self._working:
+                # Nobody is at a bite now: what is cancelled is a rest.
+                self._task.cancel()
             await asyncio.wait([self._task])
 
     async def _walk(self) -> None:

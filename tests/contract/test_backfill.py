@@ -200,6 +200,22 @@ async def test_an_event_that_comes_before_the_walk_tells_only_what_it_moved(work
     assert all(told["rulebook_revision"] == 2 and not told["backfill"] for told in work.told)
 
 
+async def test_who_comes_again_and_again_before_the_walk_is_looked_at_once(work: Work) -> None:
+    await work.fill()
+    written: list[str] = []
+    work.on_membership = written.append
+    regulars = [f"c-{n}" for n in range(BUYERS) if n % 3 == 2]
+
+    await work.adopt(rules(VIP), 2)
+    for turn in range(3):
+        # They are in already, so no order of theirs moves them.
+        await work.read(*(order(c, f"late-{turn}", START + 20 + turn) for c in regulars), to=START + 30 + turn)
+    await work.finish()
+
+    await work.check()
+    assert sorted(written) == sorted(f"c-{n}" for n in range(BUYERS))
+
+
 async def test_time_that_passes_on_the_way_is_played_by_the_new_rules_at_its_own_instants(work: Work) -> None:
     await work.fill()
     await work.adopt(rules(lifecycle=LifecycleRule(inactive_after=5 * DAY)), 2)

@@ -96,6 +96,24 @@ async def test_who_rests_begins_no_other_bite_and_goes_on_when_woken() -> None:
     assert len(lanes.order) == 50
 
 
+async def test_who_is_stopped_finishes_the_bite_in_hand() -> None:
+    lanes = Lanes(50)
+    walker, working_ = walker_of(lanes)
+    lanes.goes_on.clear()
+    walker.wake()
+    await asyncio.sleep(0)
+    stopping = asyncio.create_task(walker.stop())
+    await asyncio.sleep(0.01)
+    assert not stopping.done()
+
+    lanes.goes_on.set()
+    await stopping
+
+    assert lanes.order == [0]
+    assert not walker.is_at_work
+    assert not working_.locked()
+
+
 async def test_a_bite_is_a_commit_between_polls_until_all_are_done() -> None:
     made = World(terms=terms_of(partitions=1, walk_per_commit=7))
     made.clock.at = day(1)
