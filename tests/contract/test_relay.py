@@ -98,7 +98,9 @@ async def running(relay: Relay) -> AsyncIterator[asyncio.Task[None]]:
         await relay.close()
 
 
-async def never_needed(state: LaneState, facts: Mapping[Output, Sequence[LoggedRecord]]) -> Reconciliation:
+async def never_needed(
+    state: LaneState, facts: Mapping[Output, Sequence[LoggedRecord]], unsaid: Sequence[OutboxEntry]
+) -> Reconciliation:
     raise AssertionError(f"not to be called, with {facts}")
 
 
