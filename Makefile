@@ -69,7 +69,8 @@ clean:  ## Remove the virtual environment and everything cached.
 ifeq ($(UV),)
 INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check
 else
-INSTALL = VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet
+# pip compiles what it installs by itself; without that, a worker takes two seconds longer to start.
+INSTALL = VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --compile-bytecode
 endif
 
 $(VENV)/.runtime: requirements-run.lock pyproject.toml | $(BIN)/python

@@ -58,22 +58,29 @@ def servers(topics: Iterable[str] = (*INPUTS, *OUTPUTS)) -> Iterator[Servers]:
         yield Servers(kafka, redis, scratch_directory("bench"))
 
 
+def settings_of(at: Servers, port: int) -> dict[str, str]:
+    """Return the environment of a worker whose pages are on this port."""
+    keyed = {f"SEGMENTER_TOPICS__{name.upper()}__KEYED": "customer" for name in INPUTS}
+    return {
+        "SEGMENTER_KAFKA_BOOTSTRAP": at.kafka.bootstrap,
+        "SEGMENTER_REDIS_URL": at.redis.url,
+        "SEGMENTER_WEB_BIND": f"127.0.0.1:{port}",
+        "SEGMENTER_PARTITIONS": str(LANES),
+        "SEGMENTER_SESSION_TIMEOUT": "6s",
+        "SEGMENTER_HEARTBEAT_INTERVAL": "1s",
+        "SEGMENTER_REBALANCE_TIMEOUT": "10s",
+        "SEGMENTER_REQUEST_TIMEOUT": "20s",
+        **keyed,
+    }
+
+
 class Worker:
     """The real worker, in a process of its own, pinned to its core."""
 
     def __init__(self, at: Servers, *, rulebook: Path | None = None, profile: Path | None = None) -> None:
         self._port = free_ports(1)[0]
-        keyed = {f"SEGMENTER_TOPICS__{name.upper()}__KEYED": "customer" for name in INPUTS}
         environment = {
-            "SEGMENTER_KAFKA_BOOTSTRAP": at.kafka.bootstrap,
-            "SEGMENTER_REDIS_URL": at.redis.url,
-            "SEGMENTER_WEB_BIND": f"127.0.0.1:{self._port}",
-            "SEGMENTER_PARTITIONS": str(LANES),
-            "SEGMENTER_SESSION_TIMEOUT": "6s",
-            "SEGMENTER_HEARTBEAT_INTERVAL": "1s",
-            "SEGMENTER_REBALANCE_TIMEOUT": "10s",
-            "SEGMENTER_REQUEST_TIMEOUT": "20s",
-            **keyed,
+            **settings_of(at, self._port),
             **({"SEGMENTER_RULEBOOK": str(rulebook)} if rulebook else {}),
         }
         arguments = ["--profile", str(profile)] if profile else []

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import audit, backfill, deadlines, latency, leader, memory, segments, soak, throughput
+from benchmarks import audit, backfill, deadlines, latency, leader, memory, segments, soak, start, throughput
 from benchmarks.figures import Result
 from benchmarks.machine import machine_class, versions
 
@@ -24,6 +24,7 @@ BENCHMARKS: Mapping[str, Callable[[float], Result]] = {
     "leader": leader.run,
     "audit": audit.run,
     "backfill": backfill.run,
+    "start": start.run,
 }
 ALL: Mapping[str, Callable[[float], Result]] = {**BENCHMARKS, "soak": soak.run}
 _HEADER = "| what | found | asked for | what was read back and counted |\n|---|---|---|---|"

@@ -547,6 +547,10 @@ class LaneLog(Protocol):
         """Return the records with higher numbers than this, rising."""
         ...
 
+    def prepare(self) -> None:
+        """Begin beside the questions to come what `open` waits for; nothing is sent. `close` ends it too."""
+        ...
+
     async def open(self) -> None:
         """Get ready to send."""
         ...

@@ -35,6 +35,7 @@ FENCE_LIMIT_S = 12 * 3600
 _TAKEOVERS_AT_ONCE = 8
 # Reading what a restored dump has lost may take a while; nobody waits for it but the lane itself.
 _BEYOND_TIMEOUT_S = 60.0
+_START_PATIENCE_S = 1.0
 _SMALLEST_BATCH_BYTES = 1024
 _ALL = 2**31
 _KEPT_BYTES = 1024
@@ -95,6 +96,7 @@ class KafkaLaneLog:
         self._refusals = refusals
         self._read: dict[Output, NumberedPartition] = {}
         self._producer: Vendor | None = None
+        self._starting: asyncio.Task[None] | None = None
         self._lane_pid = (LANE_PID, b"")
 
     async def tails(self) -> Mapping[Output, Tail]:
@@ -108,13 +110,16 @@ class KafkaLaneLog:
         async with deadline("reading beyond the store", _BEYOND_TIMEOUT_S):
             return await self._read[output].beyond(lane_seq)
 
+    def prepare(self) -> None:
+        """Let a producer connect that will write as what was claimed."""
+        self._start()
+
     async def open(self) -> None:
-        """Start a producer that writes as what was claimed."""
-        options = {**self._options, "max_batch_size": self._refusals.batch_bytes}
-        self._producer = self._cluster.producer(None if self._claim is None else self._claim.held, **options)
+        """Return when the producer has started; it has sent nothing so far."""
+        starting = self._starting or self._start()
         try:
             async with deadline("starting the producer", STEP_TIMEOUT_S):
-                await self._producer.start()
+                await starting
         except (KafkaError, OSError) as error:
             raise TransientError(f"the producer did not start: {error!r}") from error
         self.producer_id = identity_of(self._producer).producer_id
@@ -138,8 +143,19 @@ class KafkaLaneLog:
     async def close(self) -> None:
         """Let go at once."""
         producer, self._producer = self._producer, None
-        if producer is not None:
-            await abandon(producer)
+        starting, self._starting = self._starting, None
+        try:
+            if starting is not None:
+                await _ended(starting)
+        finally:  # also where whoever closes it is cancelled meanwhile: it must not go on sending
+            if producer is not None:
+                await abandon(producer)
+
+    def _start(self) -> "asyncio.Task[None]":
+        options = {**self._options, "max_batch_size": self._refusals.batch_bytes}
+        self._producer = self._cluster.producer(None if self._claim is None else self._claim.held, **options)
+        self._starting = asyncio.create_task(self._producer.start(), name="producer")
+        return self._starting
 
     async def _tail(self, output: Output) -> Tail:
         read = self._read[output] = await NumberedPartition.at_its_end(self._wire, self._partitions[output])
@@ -201,23 +217,37 @@ class KafkaOutputLog:
         claim = None
         if not self._is_plain:
             async with self._turns:
-                await self._see(partitions.values())
+                await self._see(lane, partitions.values())
                 claim = await self.fence(lane, tuple(partitions.values())).claim()
         refusals = self._refusals.setdefault(lane, Refusals())
         return self.lane_log(self._cluster, self._wire, partitions, claim, self._options, refusals)
 
-    async def _see(self, partitions: Iterable[Partition]) -> None:
-        """Return when the leader of every partition serves it.
+    async def _see(self, lane: int, partitions: Iterable[Partition]) -> None:
+        """Return when the leader of every partition serves it, and the lane's coordinator is known.
 
         A broker that is asked for markers in a partition it is just creating may not answer at all, and for 30 s
         complete no transaction of any other lane either (Kafka 4.1; seen in the first milliseconds of a topic).
         """
         async with deadline("looking at the output partitions", STEP_TIMEOUT_S):
-            await asyncio.gather(*map(self._wire.until_served, partitions))
+            coordinator = self._wire.find_coordinator(self._transactional_id(lane))
+            await asyncio.gather(coordinator, *map(self._wire.until_served, partitions))
 
     def fence(self, lane: int, partitions: Sequence[Partition]) -> Fence:
         """Return the fence of a lane."""
-        return Fence(self._wire, f"{self._app_id}-{lane}", partitions)
+        return Fence(self._wire, self._transactional_id(lane), partitions)
+
+    def _transactional_id(self, lane: int) -> str:
+        return f"{self._app_id}-{lane}"
+
+
+async def _ended(starting: "asyncio.Task[None]") -> None:
+    """Return when a producer has started or failed to: cut short, it would leave a connection behind."""
+    if not starting.done():
+        await asyncio.wait([starting], timeout=_START_PATIENCE_S)
+        starting.cancel()
+        await asyncio.wait([starting])
+    if not starting.cancelled():
+        starting.exception()  # whoever lets go of it does not ask whether it could have been used
 
 
 def _fault(entry: OutboxEntry) -> str | None:

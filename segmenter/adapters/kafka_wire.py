@@ -98,13 +98,19 @@ class Wire:
                 self.forget_coordinator(transactional_id)
                 raise
 
+    async def find_coordinator(self, transactional_id: str) -> None:
+        """Look the coordinator up that will be asked next, unless it is known."""
+        async with self._connected() as client:
+            await self._coordinator(client, transactional_id)
+
     def forget_coordinator(self, transactional_id: str) -> None:
         """Look the coordinator up anew next time: it has moved."""
         self._coordinators.pop(transactional_id, None)
 
     async def bounds(self, partition: Partition) -> tuple[int, int]:
         """Return the first offset of the log and its end, as replicated, at this moment."""
-        return await self._offset(partition, _EARLIEST), await self._offset(partition, _LATEST)
+        start, end = await asyncio.gather(self._offset(partition, _EARLIEST), self._offset(partition, _LATEST))
+        return start, end
 
     async def end(self, partition: Partition) -> int:
         """Return the end of the log, as replicated, at this moment."""

@@ -47,6 +47,9 @@ class MemoryLaneLog:
         """Return the records with higher numbers than this, rising."""
         return [record for record in self._log.records[output, self._lane] if record.lane_seq > lane_seq]
 
+    def prepare(self) -> None:
+        """Prepare nothing."""
+
     async def open(self) -> None:
         """Get ready to send."""
 

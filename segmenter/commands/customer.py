@@ -91,7 +91,7 @@ def _show_view(view: "CustomerView", outlook: "Outlook", *, json: bool) -> None:
     say(view.customer_id)
     say_table(
         ("dimension", "segment", "since", "announced"),
-        [(s.dimension, s.segment, s.since, s.announced or "-") for s in view.segments],
+        [(s.dimension, s.segment, s.since, s.told) for s in view.segments],
     )
     lines = list(outlook.lines())
     say("next, if nothing happens, and what is within reach:" if lines else "time alone moves nothing")

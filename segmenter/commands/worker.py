@@ -1,5 +1,7 @@
 """`segmenter worker`: the product itself."""
 
+import gc
+
 import typer
 
 from segmenter.commands.shared import ConfigFile, settings_from
@@ -19,6 +21,10 @@ def worker(config: ConfigFile = None) -> None:
     where and how is said by the settings, all of them listed in docs/settings.md. Health and metrics are on
     http://127.0.0.1:8080 (SEGMENTER_WEB_BIND): /health/live, /health/ready and /metrics.
     """
+    settings = settings_from(config, is_service=True)
+    # Half a second of work on a small machine: whoever has a wrong setting is told before it. Modules leave no
+    # garbage worth looking for, so that begins when they are there.
+    gc.disable()
     from segmenter.wiring.worker import run_worker
 
-    run_worker(settings_from(config, is_service=True))
+    run_worker(settings)

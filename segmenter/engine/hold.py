@@ -61,6 +61,12 @@ class Hold:
         return not self._shop.rules.fault and not self.relay.is_full and seconds() >= self._again_at
 
     @property
+    def may_walk(self) -> bool:
+        """It has an unfinished pass over its customers, and may go on with it: a sweep is finished first."""
+        notes = self.lane.state.notes
+        return self.may_work and notes.walk is not None and notes.sweep is None
+
+    @property
     def waits_for(self) -> str:
         """Why it does not work now, for the operator; empty: it does."""
         if self._shop.rules.fault:

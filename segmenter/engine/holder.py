@@ -17,7 +17,7 @@ from segmenter.engine.ending import end
 from segmenter.engine.hold import Hold, source_of
 from segmenter.engine.intake import Evidence, LaneCondition, Place
 from segmenter.engine.lane import Lane
-from segmenter.engine.pace import FIRST_PAUSE_S, LONGEST_PAUSE_S
+from segmenter.engine.pace import FIRST_PAUSE_S, LONGEST_PAUSE_S, seconds
 from segmenter.engine.poison import said_of
 from segmenter.engine.workshop import Workshop
 from segmenter.errors import (
@@ -86,11 +86,8 @@ class LaneHolder:
 
     @property
     def may_walk(self) -> bool:
-        """It has an unfinished pass over its customers, and may go on with it: a sweep is finished first."""
-        if self._hold is None or not self._hold.may_work:
-            return False
-        notes = self._hold.lane.state.notes
-        return notes.walk is not None and notes.sweep is None
+        """It is held, and may go on with a pass over its customers."""
+        return self._hold is not None and self._hold.may_walk
 
     def intake(self) -> Mapping[Place, int]:
         """Return what to read for it, and from where; nothing while it waits."""
@@ -221,9 +218,11 @@ class LaneHolder:
         """Take the lane, and hold it until something breaks; raises what did."""
         if self._stop_reason is not None:
             raise InvariantError(self._stop_reason)
+        began = seconds()
         hold = await self._take()
         self._hold = hold
         self._tell(LaneCondition.RUNNING, "")
+        log.info("lane_taken", extra={"lane": self.number, "took_s": round(seconds() - began, 3)})
         version = hold.lane.state.version
         publishing = asyncio.create_task(hold.relay.run(), name=f"relay {self.number}")
         try:

@@ -9,7 +9,7 @@ The steps, in the order that makes them safe:
     records are *facts*. The reconciler says what profiles, holds and notes follow from them, and they are stored.
     Entries the log has are dropped; numbers go on from the greater of the log's and the store's. Where the log says
     something else under their numbers (see `fork`), all that is left to say is dropped: it was never said.
-(f) The log is opened for writing.
+(f) The log is opened for writing. Connections for that are made beside (c) to (e): it is what takes longest in (f).
 
 **Reconciling in several commits.** One commit takes at most 4,000 profiles and holds. Only the last one moves
 `next_seq`, and until that has moved a takeover finds the same facts; so a crash between two commits repeats all of
@@ -132,6 +132,7 @@ class Takeover:
 
     async def _settle(self, lane_log: LaneLog, reconcile: Reconciler | None, next_page: int) -> Taken:
         """Do (c) to (f) behind the fence."""
+        lane_log.prepare()
         state = await self.own_state()
         if state.next_page < next_page:
             raise RewoundError(f"lane {self.lane}: the store has {state.next_page} pages of {next_page}")

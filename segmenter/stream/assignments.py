@@ -32,6 +32,8 @@ class Assignments:
         await self.forget()
         self._binding.observer.rebalanced()
         self._binding.ownership.gain(generation, places, self._binding.settings.lane_topics)
+        lanes = sorted(self._binding.ownership.lanes)
+        log.info("lanes_assigned", extra={"generation": generation, "lanes": lanes})
         self._telling = asyncio.create_task(self._tell(generation, places), name="assigned")
         await _wait("assigned", self._telling, self._binding.settings.session_timeout_s / 3)
 
@@ -49,6 +51,7 @@ class Assignments:
         """Tell the engine that nothing is ours any more, and wait for the end of the poll in hand."""
         await self.forget()
         if self._binding.ownership.generation != NO_GENERATION:
+            log.info("lanes_revoked", extra={"generation": self._binding.ownership.generation})
             telling = asyncio.create_task(self._revoke(in_flight), name="revoked")
             await _wait("revoked", telling, self._binding.settings.rebalance_timeout_s / 3)
             telling.cancel()

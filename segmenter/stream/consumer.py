@@ -28,6 +28,8 @@ from segmenter.stream.watchdog import Watchdog
 log = logging.getLogger(__name__)
 
 _POLL_WAIT_S = 0.5
+# Asked for nothing, no broker answers, and whatever the engine wants next would wait for the end of the poll.
+_IDLE_WAIT_S = 0.05
 _WATCH_EVERY_S = 1.0
 _MIRROR_EVERY_S = 1.0
 _BACKOFF_S = 0.5
@@ -97,7 +99,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust is not type
 
     async def _poll_and_hand_over(self) -> None:
         begun = self._engine.intake()
-        gathered = await self.reader_thread.poll(begun, _POLL_WAIT_S)
+        gathered = await self.reader_thread.poll(begun, _POLL_WAIT_S if begun else _IDLE_WAIT_S)
         self.polls += 1
         self._tell_reseeks(gathered)
         if gathered.failures:

@@ -9,6 +9,7 @@ from segmenter.adapters.home import home_of
 from segmenter.adapters.redis_client import connect
 from segmenter.adapters.redis_lanes import RedisLaneStore
 from segmenter.domain.events import ANONYMOUS_PREFIX
+from segmenter.domain.holding import held_of
 from segmenter.domain.instants import Instant, rfc3339
 from segmenter.domain.money import money_text
 from segmenter.domain.profile import Profile
@@ -101,6 +102,13 @@ class SegmentView:
     segment: str
     since: str
     announced: str | None
+    is_held: bool = False
+    """He has moved since, and that is held back."""
+
+    @property
+    def told(self) -> str:
+        """What consumers were told, in words."""
+        return f"{self.announced or '-'}{', the move is held' if self.is_held else ''}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,9 +130,15 @@ class CustomerView:
 
 def view_of(found: Found, currency: str) -> CustomerView:
     """Return what is shown of a customer."""
-    profile = found.profile
+    profile, held = found.profile, held_of(found.lane.notes.held)
     segments = tuple(
-        SegmentView(dimension, at.segment, rfc3339(at.since), profile.unannounced.get(dimension, at.segment))
+        SegmentView(
+            dimension,
+            at.segment,
+            rfc3339(at.since),
+            profile.unannounced.get(dimension, at.segment),
+            is_held=dimension in profile.unannounced and held.holds(dimension),
+        )
         for dimension, at in sorted(profile.present.items())
     )
     facts = {**_numbers_of(profile, currency), **_ledger_of(profile), **_state_of(found)}

@@ -3,11 +3,13 @@
 import asyncio
 import gc
 import logging
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
+from segmenter import __version__
 from segmenter.adapters.codec import JsonDecoder
 from segmenter.adapters.home import homes_among
 from segmenter.adapters.kafka_forward import KafkaForwarder
@@ -40,6 +42,7 @@ from segmenter.stream.run import run_stream, stopping_on_signals
 from segmenter.stream.source_log import KafkaSourceLog
 from segmenter.web.health import Health, health_site
 from segmenter.wiring.audit_watch import watch_audit
+from segmenter.wiring.bytecode import warn_of_uncompiled_code
 from segmenter.wiring.kafka import topic_plans
 from segmenter.wiring.origin import refuse_foreign_state
 from segmenter.wiring.rules import checked_rulebook_of, log_warnings, read_text, rulebook_in_revision
@@ -78,26 +81,29 @@ class Circumstances:
 
 def run_worker(settings: Settings) -> None:
     """Run a worker until SIGTERM or SIGINT."""
+    log.info("worker_starting", extra={"version": __version__, "pid": os.getpid()})
+    warn_of_uncompiled_code()
     asyncio.run(_run_until_signalled(settings))
 
 
 async def _run_until_signalled(settings: Settings) -> None:
+    look_for_cycles_rarely()
     checked = checked_rulebook_of(settings)
     log_warnings(checked.warnings)
     circumstances = Circumstances(clock=SystemClock(), metrics=Metrics(), rulebook=checked.rulebook)
-    _look_for_cycles_rarely()
     with stopping_on_signals() as stop:
         await work(settings, circumstances, stop)
 
 
-def _look_for_cycles_rarely() -> None:
+def look_for_cycles_rarely() -> None:
     """Leave garbage in cycles lying longer: we make little of it, and hold 200,000 records of a poll at a time.
 
     By default Python looks through all of them again and again, for a third of the CPU
-    time of a worker that catches up.
+    time of a worker that catches up. What importing has left, 0.9 MiB, is not worth looking
+    through all modules for, which takes 0.1 s.
     """
-    gc.collect()
     gc.freeze()
+    gc.enable()
     gc.set_threshold(50_000, 20, 50)
 
 

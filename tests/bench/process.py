@@ -26,6 +26,12 @@ _PORTS = range(18_000, 32_000)
 _forker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="bench-forker")
 _children: list["Child"] = []
 
+# A worker starts as where it is installed: from bytecode. Without any it compiles 900 modules first, for two seconds.
+_FROM_BYTECODE = {
+    "PYTHONDONTWRITEBYTECODE": "",
+    "PYTHONPYCACHEPREFIX": str(Path(__file__).parents[2] / ".cache" / "bytecode"),
+}
+
 
 class Child:
     """One server process. It is killed when this process exits, crashes or is killed itself.
@@ -140,7 +146,7 @@ def _fork(command: list[str], log: Path, env: dict[str, str]) -> "subprocess.Pop
             stdin=subprocess.DEVNULL,
             stdout=sink,
             stderr=subprocess.STDOUT,
-            env=os.environ | env,
+            env=os.environ | _FROM_BYTECODE | env,
             start_new_session=True,
         )
 

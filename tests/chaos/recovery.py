@@ -23,7 +23,12 @@ def recovery_s(times: Mapping[int, Sequence[float]], struck_at: float, until: fl
 
     Only what was spoken up to `until` counts, where the next fault struck or the load ended.
     """
-    return max(_resumed_at(spoken, struck_at, until) for spoken in times.values()) - struck_at
+    return max(_pause(spoken, struck_at, until)[1] for spoken in times.values()) - struck_at
+
+
+def pauses(times: Mapping[int, Sequence[float]], struck_at: float, until: float) -> dict[int, tuple[float, float]]:
+    """Return when each lane fell silent and when it spoke again, of its longest pause that the fault has begun."""
+    return {lane: _pause(spoken, struck_at, until) for lane, spoken in sorted(times.items())}
 
 
 def longest_pause_s(times: Mapping[int, Sequence[float]], struck_at: float, until: float) -> float:
@@ -35,7 +40,8 @@ def longest_pause_s(times: Mapping[int, Sequence[float]], struck_at: float, unti
     return max(pauses)
 
 
-def _resumed_at(spoken: Sequence[float], struck_at: float, until: float) -> float:
+def _pause(spoken: Sequence[float], struck_at: float, until: float) -> tuple[float, float]:
     inside = [struck_at, *(at for at in spoken if struck_at < at < until), until]
-    begun = [(after - before, after) for before, after in pairwise(inside) if before <= struck_at + BEGINS_WITHIN_S]
-    return max(begun)[1]
+    begun = [(after - before, before) for before, after in pairwise(inside) if before <= struck_at + BEGINS_WITHIN_S]
+    length, before = max(begun)
+    return before, before + length

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from segmenter.domain.instants import SECOND, Instant
+from segmenter.domain.instants import MILLISECOND, SECOND, Instant, rfc3339
 from segmenter.domain.profile import Profile
 from segmenter.ports import Output
 from tests.chaos.load import events_of, send_all
 from tests.chaos.plan import Plan
-from tests.chaos.recovery import longest_pause_s, recovery_s, times_by_lane
+from tests.chaos.recovery import longest_pause_s, pauses, recovery_s, times_by_lane
 from tests.chaos.scene import ChaosSite, Scene
 from tests.chaos.servers import Servers
 from tests.integration.busy_shop import BRANCH
@@ -93,6 +93,7 @@ async def play(servers: Servers, plan: Plan, directory: Path) -> Outcome:
         events = len(played.events)
         heard = await hear(site.bootstrap, site.outputs())
         struck = _struck(played, heard)
+        (directory / "pauses").write_text(_pauses_text(played, heard))
         await _judge(site, plan, played, heard, directory)
     except Exception as error:  # noqa: BLE001  # whatever ends a run is its verdict, and the next one may be fine
         fault = f"{type(error).__name__}: {error}".removeprefix("AssertionError: ")
@@ -179,11 +180,30 @@ async def _strike(scene: Scene, plan: Plan) -> list[tuple[str, float]]:
 
 def _struck(played: _Played, heard: Heard) -> tuple[Struck, ...]:
     times = times_by_lane(heard.records[Output.CHANGES])
-    ends = [*(at for _, at in played.strikes[1:]), played.ended_at]
     return tuple(
         Struck(name=name, recovery_s=recovery_s(times, at, end), pause_s=longest_pause_s(times, at, end))
-        for (name, at), end in zip(played.strikes, ends, strict=True)
+        for name, at, end in _faults(played)
     )
+
+
+def _faults(played: _Played) -> list[tuple[str, float, float]]:
+    """Return what happened, when, and until when it is looked at."""
+    ends = [*(at for _, at in played.strikes[1:]), played.ended_at]
+    return [(name, at, end) for (name, at), end in zip(played.strikes, ends, strict=True)]
+
+
+def _pauses_text(played: _Played, heard: Heard) -> str:
+    """Return the pause of each lane, at the clock of the logs: who asks what it consists of reads both."""
+    times = times_by_lane(heard.records[Output.CHANGES])
+    lines = []
+    for name, at, end in _faults(played):
+        lines.append(f"{_clock(at)} {name}")
+        lines += [f"  lane {lane}: {_clock(a)} to {_clock(b)}" for lane, (a, b) in pauses(times, at, end).items()]
+    return "\n".join(lines) + "\n"
+
+
+def _clock(seconds: float) -> str:
+    return rfc3339(round(seconds * 1_000) * MILLISECOND)
 
 
 async def _judge(site: ChaosSite, plan: Plan, played: _Played, heard: Heard, directory: Path) -> None:

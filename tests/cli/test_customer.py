@@ -1,6 +1,7 @@
 import asyncio
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from segmenter.domain.ledger import Ledger, LooseRefund, Order, Totals
 from segmenter.domain.profile import Profile, Standing
 from segmenter.errors import ConfigurationError
 from segmenter.ports import Commit, LaneNotes, LaneState, LaneStore, ProfileWrite, Stored, Token
-from segmenter.wiring.customers import Found, found_in
+from segmenter.wiring.customers import Found, found_in, view_of
 from tests.bench.process import free_ports
 from tests.cli.running import Ran, RunCommand
 from tests.domain.profiles import profile_of
@@ -84,6 +85,26 @@ async def test_another_partition_count_than_the_stored_one_is_refused() -> None:
     assert refused.value.faults == (
         "SEGMENTER_PARTITIONS: found 8, but the lanes are stored as 4; write SEGMENTER_PARTITIONS=4",
     )
+
+
+@pytest.mark.parametrize(
+    ("held", "told"),
+    [
+        ((), ["repeat", "B"]),
+        (("value",), ["repeat", "B, the move is held"]),
+        (("all",), ["repeat", "B, the move is held"]),
+        (("custom.vip",), ["repeat", "B"]),
+    ],
+)
+async def test_a_move_that_is_held_back_is_shown_so(held: tuple[str, ...], told: list[str]) -> None:
+    store = MemoryStore(PARTITIONS).lanes
+    await store_in(store, "c-42", home_of("c-42", PARTITIONS))
+    found = await found_in(store, PARTITIONS, "c-42")
+    assert isinstance(found, Found)
+
+    view = view_of(replace(found, lane=replace(found.lane, notes=LaneNotes(held=held))), "EUR")
+
+    assert [segment.told for segment in view.segments] == told
 
 
 @pytest.fixture

@@ -144,3 +144,14 @@ async def test_many_takeovers_without_a_record_do_not_hide_the_tail(owners, log:
         await (await log.take_over(1)).close()
 
     assert (await (await owners()).tails())[CHANGES].lane_seq == 3
+
+
+async def test_a_lane_that_was_prepared_and_given_up_leaves_nothing_behind(owners, log: OutputLog) -> None:
+    given_up = await log.take_over(1)
+    given_up.prepare()
+    await given_up.close()
+
+    owner = await owners()
+    await owner.send(entries(CHANGES, 1, 1))
+
+    assert (await (await owners()).tails())[CHANGES].lane_seq == 1

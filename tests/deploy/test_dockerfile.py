@@ -28,6 +28,15 @@ def test_nothing_is_installed_without_a_hash() -> None:
     assert all("--require-hashes" in line or "--no-deps --no-build-isolation" in line for line in installs)
 
 
+def test_what_it_holds_is_compiled_for_a_user_who_can_write_nothing() -> None:
+    compiled = [i for i, line in enumerate(_LINES) if "compileall" in line]
+    last_install = max(i for i, line in enumerate(_LINES) if "pip install" in line)
+    last_stage = max(i for i, line in enumerate(_LINES) if line.startswith("FROM "))
+
+    # Times of files do not survive every copy of an image; hashes that nobody checks do.
+    assert [i for i in compiled if last_install < i < last_stage and "unchecked-hash" in _LINES[i]]
+
+
 def test_it_runs_without_rights_and_obeys_sigterm() -> None:
     last_stage = _LINES[max(i for i, line in enumerate(_LINES) if line.startswith("FROM ")) :]
 

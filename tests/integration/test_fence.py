@@ -49,7 +49,8 @@ class StallingLaneLog:
 
     def __init__(self, lane_log: LaneLog, woken: asyncio.Event, after: int) -> None:
         self.producer_id = lane_log.producer_id
-        self.tails, self.beyond, self.open, self.close = (
+        self.prepare, self.tails, self.beyond, self.open, self.close = (
+            lane_log.prepare,
             lane_log.tails,
             lane_log.beyond,
             lane_log.open,

@@ -8,16 +8,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from faust.tables.manager import TableManager
 
 from segmenter.engine.intake import Poll
 from segmenter.errors import ConfigurationError, TransientError
 from segmenter.ports import SourceLog
+from segmenter.stream.app import build_app
+from segmenter.stream.binding import Binding
 from segmenter.stream.handoff import Dropped, Failed, Handoff, Taken
+from segmenter.stream.ownership import GroupOwnership
 from segmenter.stream.partition_counts import count_faults
 from segmenter.stream.settings import StreamSettings
 from segmenter.stream.source_log import KafkaSourceLog
 from tests.bench.process import Child
-from tests.integration.recording_engine import RecordingEngine
+from tests.integration.recording_engine import RecordingEngine, SystemClock
 
 SETTINGS = StreamSettings(
     bootstrap="127.0.0.1:1",
@@ -177,3 +181,15 @@ async def test_the_first_signal_asks_and_the_second_ends(tmp_path: Path) -> None
     os.kill(process.pid, signal.SIGINT)
 
     assert process.wait(5) == 128 + signal.SIGINT
+
+
+async def test_faust_waits_for_no_tables_before_it_joins_the_group(tmp_path: Path) -> None:
+    engine = RecordingEngine(tmp_path / "store.db", NOBODY)
+
+    app = build_app(
+        Binding(settings=SETTINGS, engine=engine, clock=SystemClock(), ownership=GroupOwnership()), tmp_path
+    )
+
+    # Faust's own manager sleeps for a second in which tables may be added.
+    assert type(app.tables).on_start is not TableManager.on_start
+    assert [agent.name for agent in app.agents.values()] == ["lanes"]

@@ -16,7 +16,7 @@ from segmenter.observability import Metrics
 from segmenter.settings import LogFormat, LogLevel, Settings
 from segmenter.stream.run import stopping_on_signals
 from segmenter.wiring.rules import rulebook_of
-from segmenter.wiring.worker import Circumstances, work
+from segmenter.wiring.worker import Circumstances, look_for_cycles_rarely, work
 
 _WIDTH = 8
 
@@ -55,6 +55,7 @@ async def _work(settings: Settings, clock: SharedClock) -> None:
 def main() -> None:
     settings, clock_file = sys.argv[1:]
     set_up_logging(LogLevel.INFO, LogFormat.TEXT)
+    look_for_cycles_rarely()
     asyncio.run(_work(Settings.model_validate(json.loads(settings)), SharedClock(Path(clock_file))))
 
 

@@ -99,6 +99,9 @@ class SimulatedWire(Wire):
             case _:
                 raise AssertionError(f"the broker does not know {request}")
 
+    async def find_coordinator(self, transactional_id: str) -> None:
+        """Know it: there is one broker."""
+
     async def bounds(self, partition: Partition) -> tuple[int, int]:
         """See Wire."""
         return 0, await self.end(partition)
