@@ -80,13 +80,18 @@ class Body(NamedTuple):
     headers: Headers
 
 
+STUB_HEADER = "stub"
+"""The header of a record that stands for one which the broker refused for its content."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoggedChange:
-    """A change-set as read back from our own log: what it left announced, and how far its lane had come."""
+    """A change-set as read back: what was announced before and after it, and how far its lane had come."""
 
     customer: str
     life: int
     sequence: int
+    before: Mapping[str, str | None]
     after: Mapping[str, str | None]
     upto: Mapping[Source, int]
 

@@ -5,11 +5,10 @@ from dataclasses import dataclass, field
 
 from segmenter.adapters.kafka_history import KafkaHistory
 from segmenter.adapters.kafka_reach import answering, partition_counts
-from segmenter.adapters.records import STUB_HEADER
 from segmenter.adapters.records_told import told_change
 from segmenter.domain.instants import MILLISECOND, Instant
 from segmenter.domain.past import ToldChange
-from segmenter.ports import Record
+from segmenter.ports import STUB_HEADER, Record
 
 
 @dataclass(slots=True)

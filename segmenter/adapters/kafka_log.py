@@ -29,9 +29,8 @@ from segmenter.adapters.kafka_cluster import Cluster
 from segmenter.adapters.kafka_numbered import LANE_PID, LANE_SEQ, NumberedPartition
 from segmenter.adapters.kafka_wire import Partition, Vendor, Wire, deadline
 from segmenter.errors import TransientError
-from segmenter.ports import Body, Headers, LaneLog, LoggedRecord, OutboxEntry, Output, Tail
+from segmenter.ports import STUB_HEADER, Body, Headers, LaneLog, LoggedRecord, OutboxEntry, Output, Tail
 
-STUB = "stub"
 FENCE_LIMIT_S = 12 * 3600
 _TAKEOVERS_AT_ONCE = 8
 # Reading what a restored dump has lost may take a while; nobody waits for it but the lane itself.
@@ -265,6 +264,6 @@ def _stub(entry: OutboxEntry, reason: str, numbers: Headers) -> Body:
     """
     size = sum(len(name) + len(value) for name, value in entry.headers)
     headers = entry.headers if size <= _KEPT_BYTES else ()
-    key = entry.key if entry.key is not None and len(entry.key) <= _KEPT_BYTES else STUB.encode()
-    value = json.dumps({STUB: reason}).encode()
-    return Body(key, value, (*numbers, (STUB, reason.encode()), *headers))
+    key = entry.key if entry.key is not None and len(entry.key) <= _KEPT_BYTES else STUB_HEADER.encode()
+    value = json.dumps({STUB_HEADER: reason}).encode()
+    return Body(key, value, (*numbers, (STUB_HEADER, reason.encode()), *headers))

@@ -22,12 +22,11 @@ from segmenter.domain.causes import Rejection
 from segmenter.domain.changes import Change, ChangeSet, Membership, Reason, Traits
 from segmenter.domain.instants import Instant, rfc3339
 from segmenter.errors import InvariantError
-from segmenter.ports import Body, Headers, LoggedChange, Record, Source
+from segmenter.ports import STUB_HEADER, Body, Headers, LoggedChange, Record, Source
 
 CHANGED = "io.segmenter.changed.v1"
 MEMBERSHIP = "io.segmenter.membership.v1"
 UPTO_HEADER = "upto"
-STUB_HEADER = "stub"
 ORIGINAL_PREFIX = "original."
 # A record put aside stays well below the 1 MiB that brokers take by default.
 VALUE_KEPT = 256 * 1_024
@@ -126,6 +125,7 @@ class JsonEncoder:
                 customer=told["customer_id"],
                 life=told["life"],
                 sequence=told["sequence"],
+                before={change["dimension"]: change["before"] for change in told["changes"]},
                 after={change["dimension"]: change["after"] for change in told["changes"]},
                 upto=upto,
             )

@@ -24,7 +24,7 @@ from segmenter.engine.slices import slices_of
 from segmenter.engine.standing import STUCK_AFTER, Standing
 from segmenter.engine.watermark import Watermark
 from segmenter.engine.workshop import Workshop
-from segmenter.ports import Record, RefusalKind, Source
+from segmenter.ports import Record, RefusalKind, Source, Token
 
 # A lane works this many commits of deadlines and sweeps between two polls, so that other lanes are read too.
 BITES_PER_POLL = 20
@@ -92,6 +92,17 @@ class Hold:
         """End this hold, and not the next one, which may have begun meanwhile."""
         if not self.broken.done():
             self.broken.set_exception(error)
+
+    async def renew(self, generation: int) -> bool:
+        """Go on in a new generation of the group, if token and version still stand in the store; tell whether.
+
+        No commit may be under way. Raises TransientError when it is not known.
+        """
+        new = Token(generation, self.lane.token.nonce)
+        is_ours = await self.relay.renew_token(new, self.lane.state.version)
+        if is_ours:
+            self.lane.token = new
+        return is_ours
 
     async def work(
         self,

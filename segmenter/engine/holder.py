@@ -163,22 +163,22 @@ class LaneHolder:
         await self._reassignment(LONGEST_PAUSE_S)
 
     async def renew(self, generation: int) -> None:
-        """Keep the lane over a rebalance that gave it to us again; without takeover where nobody else had it."""
-        self._generation = generation
+        """Keep the lane over a rebalance that gave it to us again; without takeover where nobody else had it.
+
+        Token and version alone do not tell: a store that was put back shows ours again, whoever came after us. He who
+        was away while the group gave the lane out has missed a generation.
+        """
+        hold, before, self._generation = self._hold, self._generation, generation
         self._reassigned.set()
-        hold = self._hold
         if hold is None:
             return
-        new = Token(generation, hold.lane.token.nonce)
         try:
-            is_ours = await hold.relay.renew_token(new, hold.lane.state.version)
+            is_ours = generation in (before, before + 1) and await hold.renew(generation)
         except TransientError as error:
             hold.break_off(error)
             return
-        if is_ours:
-            hold.lane.token = new
-        else:
-            hold.break_off(OwnershipError(f"lane {self.number} had another owner meanwhile"))
+        if not is_ours:
+            hold.break_off(OwnershipError(f"lane {self.number} may have had another owner meanwhile"))
 
     @property
     def is_stopped(self) -> bool:

@@ -17,6 +17,7 @@ from segmenter.ports import (
     LaneStore,
     LoggedChange,
     LoggedRecord,
+    OutboxEntry,
     Output,
     ProfileWrite,
     Source,
@@ -34,28 +35,36 @@ class Recovery:
         self._store = store
         self._encoder = encoder
 
-    async def reconcile(self, state: LaneState, beyond: Mapping[Output, Sequence[LoggedRecord]]) -> Reconciliation:
+    async def reconcile(
+        self,
+        state: LaneState,
+        beyond: Mapping[Output, Sequence[LoggedRecord]],
+        unsaid: Sequence[OutboxEntry] = (),
+    ) -> Reconciliation:
         """Return the profiles to hold, given the records of each output that the store does not know.
+
+        `unsaid` is what the profiles take for announced and the log does not hold; that is taken back first.
 
         Who only has a newer membership there moved silently. He is held too, for his release writes where he is
         now: else a compacted topic would show for ever where he was before the store was put back.
         """
         changes = list(self._changes(beyond.get(Output.CHANGES, ())))
-        by_customer: dict[str, list[LoggedChange]] = {
-            record.key.decode(): [] for record in beyond.get(Output.MEMBERSHIPS, ()) if record.key is not None
-        }
-        for change in changes:
-            by_customer.setdefault(change.customer, []).append(change)
+        taken_back = _by_customer(self._changes(entry for entry in unsaid if entry.output is Output.CHANGES))
+        memberships: list[LoggedRecord | OutboxEntry] = [*beyond.get(Output.MEMBERSHIPS, ())]
+        memberships += [entry for entry in unsaid if entry.output is Output.MEMBERSHIPS]
+        named = [record.key.decode() for record in memberships if record.key is not None]
+        by_customer = {customer: list[LoggedChange]() for customer in [*named, *taken_back]}
+        by_customer.update(_by_customer(changes))
         customers = list(by_customer)
         profiles = await self._store.load(state.lane, customers) if customers else []
         writes = [
             ProfileWrite(
                 customer=customer,
-                profile=_held(profile or Profile(customer=customer), by_customer[customer]),
+                profile=_held(profile or Profile(customer=customer), told, taken_back.get(customer, ())),
                 wake_before=None if profile is None else profile.wake_at,
                 revenue_before=None if profile is None else profile.ranked_revenue,
             )
-            for customer, profile in zip(customers, profiles, strict=True)
+            for (customer, told), profile in zip(by_customer.items(), profiles, strict=True)
         ]
         come_to = max([state.notes.watermark, *(change.upto.get(WATERMARK, 0) for change in changes)])
         patience = {WATERMARK: come_to + CLASSED_AFTER}
@@ -64,19 +73,29 @@ class Recovery:
         notes = replace(state.notes, recover_upto=upto)
         return Reconciliation(profiles=writes, hold=customers, waiting=waiting, notes=notes)
 
-    def _changes(self, records: Iterable[LoggedRecord]) -> Iterator[LoggedChange]:
+    def _changes(self, records: Iterable[LoggedRecord | OutboxEntry]) -> Iterator[LoggedChange]:
         for record in records:
             change = None if record.value is None else self._encoder.read_change(record.value, record.headers)
             if change is not None:
                 yield change
 
 
-def _held(profile: Profile, changes: Sequence[LoggedChange]) -> Profile:
+def _by_customer(changes: Iterable[LoggedChange]) -> dict[str, list[LoggedChange]]:
+    by_customer: dict[str, list[LoggedChange]] = {}
+    for change in changes:
+        by_customer.setdefault(change.customer, []).append(change)
+    return by_customer
+
+
+def _held(profile: Profile, changes: Sequence[LoggedChange], taken_back: Sequence[LoggedChange]) -> Profile:
     """Return the profile as the log left it announced: its newest sequence, and what each set said."""
     held = profile.copy()
     announced = {dimension: profile.segment_in(dimension) for dimension in profile.present} | dict(
         profile.unannounced
     )
+    for change in reversed(taken_back):
+        held.sequence = change.sequence - 1
+        announced.update(change.before)
     for change in changes:
         if (change.life, change.sequence) > (held.life, held.sequence):
             held.life, held.sequence = change.life, change.sequence

@@ -7,7 +7,8 @@ The steps, in the order that makes them safe:
 (d) The tails are read: per output, the highest number in the log.
 (e) What the log holds beyond the store's next number, the store once held and has lost (it was put back): these
     records are *facts*. The reconciler says what profiles, holds and notes follow from them, and they are stored.
-    Entries the log has are dropped; numbers go on from the greater of the log's and the store's.
+    Entries the log has are dropped; numbers go on from the greater of the log's and the store's. Where the log says
+    something else under their numbers (see `fork`), all that is left to say is dropped: it was never said.
 (f) The log is opened for writing. Connections for that are made beside (c) to (e): it is what takes longest in (f).
 
 **Reconciling in several commits.** One commit takes at most 4,000 profiles and holds. Only the last one moves
@@ -29,6 +30,7 @@ from dataclasses import dataclass
 from itertools import count, takewhile
 from typing import TypeAlias
 
+from segmenter.engine.fork import fork_of
 from segmenter.errors import InvariantError, OwnershipError, RewoundError, TransientError
 from segmenter.ports import (
     Commit,
@@ -37,6 +39,7 @@ from segmenter.ports import (
     LaneState,
     LaneStore,
     LoggedRecord,
+    OutboxEntry,
     OutboxPage,
     Output,
     OutputLog,
@@ -64,8 +67,19 @@ class Reconciliation:
     notes: LaneNotes
 
 
-Reconciler: TypeAlias = Callable[[LaneState, Mapping[Output, Sequence[LoggedRecord]]], Awaitable[Reconciliation]]
-"""Called with facts only, never without; called again with the same after a crash."""
+Facts: TypeAlias = Mapping[Output, Sequence[LoggedRecord]]
+Reconciler: TypeAlias = Callable[[LaneState, Facts, Sequence[OutboxEntry]], Awaitable[Reconciliation]]
+"""Called with facts only, never without, and with what the store wrongly took for said; again after a crash."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rest:
+    """What is left to publish, and what of it is to be stored yet."""
+
+    pages: Sequence[OutboxPage]
+    is_new: bool
+    published: Mapping[Output, int]
+    first_page: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,19 +139,24 @@ class Takeover:
         tails = await lane_log.tails()
         self._warn(lane_log, state, tails)
         published = {output: max(_tail(tails, output), state.published.get(output, 0)) for output in Output}
-        pages = _left(await self._outbox(state), published)
+        stored = await self._outbox(state)
+        fork = await fork_of(lane_log, stored, state.published, {output: _tail(tails, output) for output in Output})
+        pages = _left(stored, published) if fork is None else fork.said_anew(published, state.next_page)
         first_page = pages[0].number if pages else state.next_page
-        facts = await self._facts(lane_log, state, tails)
+        rest = _Rest(pages=pages, is_new=fork is not None, published=published, first_page=first_page)
+        facts = await self._facts(lane_log, state, tails) if fork is None else fork.facts
         if not facts:
             await self._mark(state, published, first_page)
         elif reconcile is None:
             raise RewoundError(f"lane {self.lane}: the log is ahead of the store on {', '.join(facts)}")
         else:
-            await self._store_facts(state, published, first_page, await reconcile(state, facts))
+            learned = await reconcile(state, facts, () if fork is None else fork.unsaid)
+            await self._store_facts(state, rest, learned)
         reconciled = await self.own_state()
         _check_numbers(self.lane, reconciled, pages, published)
         await lane_log.open()
-        return Taken(log=lane_log, state=reconciled, pages=pages, next_page=state.next_page, published=published)
+        next_page = state.next_page + (len(pages) if rest.is_new else 0)
+        return Taken(log=lane_log, state=reconciled, pages=pages, next_page=next_page, published=published)
 
     async def _facts(
         self, lane_log: LaneLog, state: LaneState, tails: Mapping[Output, Tail]
@@ -183,15 +202,12 @@ class Takeover:
                 return
         raise OwnershipError(f"lane {self.lane} is not owned by {self.token} any more")
 
-    async def _store_facts(
-        self, state: LaneState, published: Mapping[Output, int], first_page: int, learned: Reconciliation
-    ) -> None:
+    async def _store_facts(self, state: LaneState, rest: _Rest, learned: Reconciliation) -> None:
         """Store what the log knows better; the last commit moves the numbers."""
         slices = max(1, *(-(-len(part) // WRITES_PER_COMMIT) for part in (learned.profiles, learned.hold)))
         for i in range(slices):
             part = slice(i * WRITES_PER_COMMIT, (i + 1) * WRITES_PER_COMMIT)
             is_last = i == slices - 1
-            next_seq = {o: max(published[o] + 1, state.next_seq.get(o, 1)) for o in Output}
             commit = Commit(
                 lane=self.lane,
                 token=self.token,
@@ -200,9 +216,10 @@ class Takeover:
                 profiles=learned.profiles[part],
                 hold=learned.hold[part],
                 sizes=_summed(learned.waiting[part]),
-                next_seq=next_seq if is_last else {},
-                published=published if is_last else {},
-                first_page=first_page if is_last else None,
+                pages=rest.pages if is_last and rest.is_new else (),
+                next_seq=_following(state, rest) if is_last else {},
+                published=rest.published if is_last else {},
+                first_page=rest.first_page if is_last else None,
             )
             _refuse(self.lane, await self._store.commit(commit))
 
@@ -221,6 +238,14 @@ def _summed(counts: Sequence[Mapping[tuple[str, str], int]]) -> dict[tuple[str, 
     for growth in counts:
         total.update(growth)
     return {place: by for place, by in total.items() if by}
+
+
+def _following(state: LaneState, rest: _Rest) -> dict[Output, int]:
+    """Return the numbers that come next: behind the log's, and behind what is left to say."""
+    if not rest.is_new:
+        return {output: max(rest.published[output] + 1, state.next_seq.get(output, 1)) for output in Output}
+    left = Counter(entry.output for page in rest.pages for entry in page.entries)
+    return {output: rest.published[output] + left[output] + 1 for output in Output}
 
 
 def _tail(tails: Mapping[Output, Tail], output: Output) -> int:

@@ -107,19 +107,21 @@ class Engine:
         lanes = {partition for topic, partition in partitions if self._is_home_topic(topic)}
         for lane in self._holders.keys() - lanes:
             await self._let_go(lane)
-        await asyncio.gather(*(self._holders[lane].renew(generation) for lane in lanes & self._holders.keys()))
+        staying = [self._holders[lane] for lane in lanes & self._holders.keys()]
         for lane in lanes - self._holders.keys():
             holder = self.holder(lane, generation, self._workshop, self.note_lost)
             self._holders[lane] = holder
             self._keepers[lane] = asyncio.create_task(self._keep(holder), name=f"lane {lane}")
+        async with self._working:  # a commit under way moves the version that a renewal expects
+            await asyncio.gather(*(holder.renew(generation) for holder in staying))
         await self._begin_tasks({place for place in partitions if place[0] in self._terms.others})
         self._is_revoked = False
 
     async def revoked(self) -> None:
         """Read nothing more until the next assignment, and finish what is in hand.
 
-        Lanes that stay ours are renewed then: a commit under way would make that fail. Lanes that go to others are
-        lost to them at any moment from here on, which is no reason to ask the group anew.
+        The group waits for that only so long. Lanes that go to others are lost to them at any moment from here on,
+        which is no reason to ask the group anew.
         """
         self._is_revoked = True
         self._walker.rest()

@@ -101,6 +101,7 @@ def test_a_change_is_valid_by_its_schema_and_read_back_as_it_was_said(said: Chan
         customer=said.customer,
         life=said.life,
         sequence=said.sequence,
+        before={change.dimension: change.before for change in said.changes},
         after={change.dimension: change.after for change in said.changes},
         upto=UPTO,
     )

@@ -98,7 +98,9 @@ async def running(relay: Relay) -> AsyncIterator[asyncio.Task[None]]:
         await relay.close()
 
 
-async def never_needed(state: LaneState, facts: Mapping[Output, Sequence[LoggedRecord]]) -> Reconciliation:
+async def never_needed(
+    state: LaneState, facts: Mapping[Output, Sequence[LoggedRecord]], unsaid: Sequence[OutboxEntry]
+) -> Reconciliation:
     raise AssertionError(f"not to be called, with {facts}")
 
 
@@ -258,7 +260,10 @@ async def test_after_a_rewind_the_records_of_the_log_are_facts_and_numbers_go_on
     second = await scene.owner()
     told: dict[Output, list[int]] = {}
 
-    async def reconcile(state: LaneState, facts: Mapping[Output, Sequence[LoggedRecord]]) -> Reconciliation:
+    async def reconcile(
+        state: LaneState, facts: Mapping[Output, Sequence[LoggedRecord]], unsaid: Sequence[OutboxEntry]
+    ) -> Reconciliation:
+        assert not unsaid
         told.update({output: numbers(records) for output, records in facts.items()})
         return Reconciliation(hold=["c-11"], notes=LaneNotes(recover_upto={"orders/1": 7}))
 
@@ -285,7 +290,10 @@ async def test_many_profiles_are_reconciled_in_several_commits_and_a_crash_betwe
     customers = [f"c-{i}" for i in range(WRITES_PER_COMMIT + 10)]
     scene.store.restore(dump)
 
-    async def reconcile(state: LaneState, facts: Mapping[Output, Sequence[LoggedRecord]]) -> Reconciliation:
+    async def reconcile(
+        state: LaneState, facts: Mapping[Output, Sequence[LoggedRecord]], unsaid: Sequence[OutboxEntry]
+    ) -> Reconciliation:
+        assert not unsaid
         assert numbers(facts[CHANGES]) == [1, 2, 3]
         writes = [ProfileWrite(customer=customer, profile=Profile(customer=customer)) for customer in customers]
         return Reconciliation(profiles=writes, hold=customers, notes=LaneNotes())

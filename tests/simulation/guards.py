@@ -276,7 +276,12 @@ class _Prompt(Watermark):
 
 
 class _Deaf(Recovery):
-    async def reconcile(self, state: LaneState, beyond: Mapping[Output, Sequence[LoggedRecord]]) -> Reconciliation:
+    async def reconcile(
+        self,
+        state: LaneState,
+        beyond: Mapping[Output, Sequence[LoggedRecord]],
+        unsaid: Sequence[OutboxEntry] = (),
+    ) -> Reconciliation:
         return Reconciliation(notes=state.notes)
 
 
