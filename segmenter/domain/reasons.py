@@ -2,7 +2,7 @@
 
 from segmenter.domain.account_dimensions import care_rules
 from segmenter.domain.changes import Change, Reason
-from segmenter.domain.conditions import IN
+from segmenter.domain.conditions import IN, Definition
 from segmenter.domain.dimensions import (
     CARE,
     CHANNEL,
@@ -17,7 +17,7 @@ from segmenter.domain.dimensions import (
     silence_of,
 )
 from segmenter.domain.explanation import leaves_explained
-from segmenter.domain.instants import Instant, span_text
+from segmenter.domain.instants import Instant, rfc3339, span_text
 from segmenter.domain.profile import Profile
 from segmenter.domain.rulebook import Rulebook
 from segmenter.domain.sight import Sight
@@ -32,6 +32,8 @@ def further_reasons(change: Change, profile: Profile, now: Instant, rulebook: Ru
     sight = Sight(profile, now, rulebook, present)
     definition = rulebook.plan.definition_by_dimension.get(change.dimension)
     if definition is not None:
+        if (by_hand := _put_reason(definition, sight)) is not None:
+            return (by_hand,)
         leaves = leaves_explained(definition, sight, is_in=change.after == IN)
         told = [
             Reason(dimension=change.dimension, condition=leaf.condition, actual=leaf.actual, threshold=leaf.threshold)
@@ -43,6 +45,17 @@ def further_reasons(change: Change, profile: Profile, now: Instant, rulebook: Ru
         return ()
     condition, actual, threshold = found
     return (Reason(dimension=change.dimension, condition=condition, actual=actual, threshold=threshold),)
+
+
+def _put_reason(definition: Definition, sight: Sight) -> Reason | None:
+    """Return the put that holds; where one has just ended the rules decide again."""
+    put = sight.profile.puts.get(definition.name)
+    if put is None or not put.holds_at(sight.now):
+        return None
+    threshold = f"until {rfc3339(put.until)}"
+    return Reason(
+        dimension=definition.dimension, condition=f"put {put.to} by hand", actual=put.because, threshold=threshold
+    )
 
 
 def _found(change: Change, sight: Sight) -> tuple[str, str, str] | None:

@@ -1,11 +1,13 @@
 """A customer as conditions see him at an instant: what is asked for is looked up once."""
 
+from collections.abc import Mapping
 from functools import cached_property
 
 from segmenter.domain.behaviour import Behaviour
 from segmenter.domain.instants import Instant
 from segmenter.domain.ledger import Folded, Ledger, Order
 from segmenter.domain.profile import Profile
+from segmenter.domain.puts import Put
 from segmenter.domain.rulebook import Rulebook
 
 
@@ -19,11 +21,18 @@ class Sight:
         self.segments = segments
         self.scores: dict[str, int] = {}
         """The scores of RFM, by letter."""
+        self.in_by_rules: dict[str, bool | None] = {}
+        """By segment, where the rules have him beneath a put; None: the put is over."""
 
     @cached_property
     def ledger(self) -> Ledger:
         """Return all orders and refunds."""
         return self.profile.ledger
+
+    @cached_property
+    def open_puts(self) -> Mapping[str, Put]:
+        """Return what somebody says by hand, by segment, and what has just ended."""
+        return {name: put for name, put in self.profile.puts.items() if put.is_open}
 
     @property
     def folded(self) -> Folded:

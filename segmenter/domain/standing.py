@@ -27,6 +27,8 @@ class Answer:
     held: tuple[str, ...] = ()
     """Dimensions in which a move is held back by a stay or a cooldown."""
     scores: dict[str, int] = field(default_factory=dict)
+    in_by_rules: dict[str, bool | None] = field(default_factory=dict)
+    """By segment, where the rules have him beneath a put; None: the put is over."""
 
 
 def standing_at(now: Instant, profile: Profile, rulebook: Rulebook, boundary: Boundary | None) -> Answer:
@@ -37,7 +39,8 @@ def standing_at(now: Instant, profile: Profile, rulebook: Rulebook, boundary: Bo
     sight = Sight(profile, now, rulebook, answer.segments)
     until = dimensions_of(sight)
     segments_until, held = segments_of(sight)
-    return Answer(answer.segments, _sooner(answer.valid_until, min(until, segments_until)), held, sight.scores)
+    valid_until = _sooner(answer.valid_until, min(until, segments_until))
+    return Answer(answer.segments, valid_until, held, sight.scores, sight.in_by_rules)
 
 
 def standing_still_until(

@@ -6,13 +6,14 @@ what is said, so nothing held leaves a gap.
 """
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from operator import attrgetter
 from typing import TypeAlias
 
 from segmenter.domain.causes import Arrived, Transition
 from segmenter.domain.changes import CauseKind, CauseNote, Change, ChangeSet, Membership
 from segmenter.domain.conditions import OUT, SHADOW_PREFIX, Announce, State, is_declared
-from segmenter.domain.events import OrderRefunded
+from segmenter.domain.events import CustomerPut, OrderRefunded
 from segmenter.domain.holding import EVERYTHING_HELD, Held
 from segmenter.domain.instants import Instant
 from segmenter.domain.membership import membership_of, traits_of
@@ -111,6 +112,8 @@ class Telling:
         self.valid_until, self.scores = answer.valid_until, answer.scores
         if not self.rulebook.plan.is_plain:
             self._note_held(answer)
+        if answer.in_by_rules:
+            self._note_rules_beneath(answer.in_by_rules)
         has_moved = _move(self.profile, answer.segments, effective_at)
         self.set_deadline()
         return has_moved
@@ -147,6 +150,17 @@ class Telling:
             if dimension not in answer.held and answer.segments.get(dimension) == present(dimension)
         )
         self.profile.own_behaviour().held = answer.held
+
+    def _note_rules_beneath(self, in_by_rules: Mapping[str, bool | None]) -> None:
+        """Keep where the rules have the customer in segments in which somebody has put him by hand."""
+        puts = self.profile.puts
+        moved = {
+            name: replace(puts[name], is_in_by_rules=is_in)
+            for name, is_in in in_by_rules.items()
+            if puts[name].is_in_by_rules is not is_in
+        }
+        if moved:
+            self.profile.puts = {**puts, **moved}
 
     def _to_announce(self) -> tuple[Change, ...]:
         """Return what differs from what was announced, without what is held or not to be announced yet."""
@@ -225,9 +239,11 @@ class Telling:
 def _note_of(event: EventCause) -> CauseNote:
     cause, is_late = event
     kind = CauseKind.REFUND if isinstance(cause.event, OrderRefunded) else CauseKind.EVENT
-    return CauseNote(
-        kind=CauseKind.LATE_EVENT if is_late else kind, type=cause.event.type, event_ids=(cause.event_id,)
-    )
+    if isinstance(cause.event, CustomerPut):
+        kind = CauseKind.MANUAL
+    elif is_late:
+        kind = CauseKind.LATE_EVENT
+    return CauseNote(kind=kind, type=cause.event.type, event_ids=(cause.event_id,))
 
 
 def _differ(profile: Profile, segments: dict[str, str]) -> bool:
