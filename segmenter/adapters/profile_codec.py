@@ -34,8 +34,8 @@ from segmenter.domain.sealed import Sealed, SealedLedger
 from segmenter.errors import InvariantError
 
 VERSION = 2
-# A release that knows no puts would lose them: it is to refuse such a profile.
-VERSION_WITH_PUTS = 3
+# A release that knows neither puts nor places in rankings would lose them: it is to refuse such a profile.
+VERSION_WITH_MORE = 3
 _READ_VERSIONS = (1, 2, 3)
 
 _HELD = 1 << 0
@@ -48,7 +48,8 @@ _TOTALS_WIDE = 1 << 5
 _ATTRIBUTES = 1 << 9
 _BEHAVIOUR = 1 << 11
 _PUTS = 1 << 12
-_DOSSIER = _PRESENT | _UNANNOUNCED | _TOTALS | _TOTALS_WIDE | _ATTRIBUTES | _PUTS
+_PLACES = 1 << 13
+_DOSSIER = _PRESENT | _UNANNOUNCED | _TOTALS | _TOTALS_WIDE | _ATTRIBUTES | _PUTS | _PLACES
 
 # version, flags, life, sequence, settled_at, first_seen_at, last_seen_at, wake_at
 _HEAD = Struct("<BHIIqqqq")
@@ -56,6 +57,8 @@ _SIZE = Struct("<I")
 # orders, first_order_at, last_order_at, leaves_at
 _TOTALS_HEAD = Struct("<Iqqq")
 _TOTALS_AMOUNTS = Struct("<qq")
+# ranking, place in it
+_PLACE = Struct("<Bq")
 
 _NO_TOTALS = Totals()
 _NO_DOSSIER = Dossier()
@@ -82,7 +85,7 @@ def encode(profile: Profile) -> bytes:
         recent = ids_form(len(ids)).pack(len(ids), *ids)
     first, last, wake = profile.first_seen_at, profile.last_seen_at, profile.wake_at
     head = _HEAD.pack(
-        VERSION_WITH_PUTS if flags & _PUTS else VERSION,
+        VERSION_WITH_MORE if flags & (_PUTS | _PLACES) else VERSION,
         flags,
         profile.life,
         profile.sequence,
@@ -177,6 +180,10 @@ def _sealed_dossier(part: Dossier) -> Dossier | Sealed[Dossier]:
     if part.puts:
         flags |= _PUTS
         _put_puts(parts, part.puts)
+    if part.places:
+        flags |= _PLACES
+        parts.append(bytes((len(part.places),)))
+        parts.extend(_PLACE.pack(ranking, place) for ranking, place in part.places.items())
     return Sealed(b"".join(parts), flags, _take_dossier, part) if flags else _NO_DOSSIER
 
 
@@ -189,6 +196,7 @@ def _take_dossier(packed: bytes, flags: int) -> Dossier:
         unannounced=_take_unannounced(cursor) if flags & _UNANNOUNCED else {},
         attributes=_take_attributes(cursor) if flags & _ATTRIBUTES else {},
         puts=dict(cursor.take_put() for _ in range(cursor.take_count())) if flags & _PUTS else {},
+        places=dict(cursor.take(_PLACE) for _ in range(cursor.take_byte())) if flags & _PLACES else {},
     )
 
 

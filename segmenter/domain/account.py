@@ -66,8 +66,8 @@ class Inquiry:
         self.rulebook = rulebook
         self.boundary = boundary
         answer = standing_at(self.now, self.profile, rulebook, boundary)
-        self.sight = Sight(self.profile, self.now, rulebook, dict(answer.segments))
-        self.sight.scores = answer.scores
+        self.sight = Sight(self.profile, self.now, rulebook, dict(answer.segments), boundary)
+        self.sight.scores, self.sight.numbers = answer.scores, answer.numbers
 
     def account_of(self, dimension: str) -> Account:
         """Return what there is to say of a dimension of this rulebook, by its full name."""

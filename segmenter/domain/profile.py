@@ -53,10 +53,12 @@ class Dossier:
     attributes: Mapping[str, Attribute] = field(default_factory=dict)
     puts: Mapping[str, Put] = field(default_factory=dict)
     """What somebody said by hand, by the name of the segment."""
+    places: Mapping[int, int] = field(default_factory=dict)
+    """Under which number he is kept in each ranking beside that by value."""
 
     def copy(self) -> "Dossier":
         """Return one whose fields can be replaced without changing this one."""
-        return Dossier(self.totals, self.present, self.unannounced, self.attributes, self.puts)
+        return Dossier(self.totals, self.present, self.unannounced, self.attributes, self.puts, self.places)
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -150,6 +152,15 @@ class Profile:
     @puts.setter
     def puts(self, puts: Mapping[str, Put]) -> None:
         self._own_dossier().puts = puts
+
+    @property
+    def places(self) -> Mapping[int, int]:
+        """Return under which number he is kept in each ranking beside that by value."""
+        return self.dossier.places
+
+    @places.setter
+    def places(self, places: Mapping[int, int]) -> None:
+        self._own_dossier().places = places
 
     @property
     def behaviour(self) -> Behaviour:

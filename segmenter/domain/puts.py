@@ -64,3 +64,11 @@ def with_put(
             return None
         del after[min(over)[1]]
     return after
+
+
+def with_rules_beneath(puts: Mapping[str, Put], in_by_rules: Mapping[str, bool | None]) -> Mapping[str, Put]:
+    """Return the puts with where the rules have the customer by now; None: the put is over."""
+    return {
+        **puts,
+        **{name: replace(puts[name], is_in_by_rules=is_in) for name, is_in in in_by_rules.items()},
+    }

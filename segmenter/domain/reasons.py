@@ -1,6 +1,7 @@
 """Why somebody moved in a dimension beyond lifecycle and value, or in a declared segment."""
 
 from segmenter.domain.account_dimensions import care_rules
+from segmenter.domain.account_quintiles import cut_scores
 from segmenter.domain.changes import Change, Reason
 from segmenter.domain.conditions import IN, Definition
 from segmenter.domain.dimensions import (
@@ -21,15 +22,18 @@ from segmenter.domain.instants import Instant, rfc3339, span_text
 from segmenter.domain.profile import Profile
 from segmenter.domain.rulebook import Rulebook
 from segmenter.domain.sight import Sight
+from segmenter.domain.value import Boundary
 
 # A rule of a hundred leaves is told by its first ones; `segmenter customer --why` tells them all.
 REASONS_TOLD = 20
 
 
-def further_reasons(change: Change, profile: Profile, now: Instant, rulebook: Rulebook) -> tuple[Reason, ...]:
+def further_reasons(
+    change: Change, profile: Profile, now: Instant, rulebook: Rulebook, boundary: Boundary | None
+) -> tuple[Reason, ...]:
     """Return the conditions that put the customer where this change says he is now."""
     present = {dimension: standing.segment for dimension, standing in profile.present.items()}
-    sight = Sight(profile, now, rulebook, present)
+    sight = Sight(profile, now, rulebook, present, boundary)
     definition = rulebook.plan.definition_by_dimension.get(change.dimension)
     if definition is not None:
         if (by_hand := _put_reason(definition, sight)) is not None:
@@ -44,7 +48,15 @@ def further_reasons(change: Change, profile: Profile, now: Instant, rulebook: Ru
     if found is None:
         return ()
     condition, actual, threshold = found
-    return (Reason(dimension=change.dimension, condition=condition, actual=actual, threshold=threshold),)
+    told = [Reason(dimension=change.dimension, condition=condition, actual=actual, threshold=threshold)]
+    if change.dimension == RFM:
+        told += [
+            Reason(
+                dimension=RFM, condition=cut.condition, actual=f"{cut.number}: {cut.actual}", threshold=cut.threshold
+            )
+            for cut in cut_scores(sight)
+        ]
+    return tuple(told)
 
 
 def _put_reason(definition: Definition, sight: Sight) -> Reason | None:

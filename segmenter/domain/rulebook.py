@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
-from segmenter.domain.conditions import Condition, Definition
+from segmenter.domain.conditions import Condition, Definition, Score
 from segmenter.domain.holding import StormRule
 from segmenter.domain.instants import DAY, Span
 from segmenter.domain.plan import Plan, plan_of
@@ -73,6 +73,12 @@ class RfmRule:
     frequency: tuple[int, ...] | Quintiles
     monetary: tuple[int, ...] | Quintiles
     groups: tuple[tuple[str, Condition], ...] = ()
+
+    @property
+    def cut_scores(self) -> tuple[Score, ...]:
+        """Return the scores that are cut by quintiles."""
+        rules = {Score.RECENCY: self.recency, Score.FREQUENCY: self.frequency, Score.MONETARY: self.monetary}
+        return tuple(score for score, rule in rules.items() if isinstance(rule, Quintiles))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +160,11 @@ class Rulebook:
         has_clicks = self.engagement is not None or self.interest is not None
         plan = plan_of(self.segments, has_dimensions=has_dimensions, has_clicks=has_clicks)
         object.__setattr__(self, "plan", plan)
+
+    @property
+    def cut_scores(self) -> tuple[Score, ...]:
+        """Return the scores of RFM that are cut by quintiles, for which the leader has to rank."""
+        return () if self.rfm is None else self.rfm.cut_scores
 
     def storm_of(self, dimension: str) -> StormRule:
         """Return when too many leave a declared segment."""

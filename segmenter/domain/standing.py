@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from segmenter.domain.changes import Change, Reason
-from segmenter.domain.conditions import Definition, is_declared
+from segmenter.domain.conditions import Definition, Score, is_declared
 from segmenter.domain.dimensions import dimensions_of
 from segmenter.domain.evaluation import segments_of, touched_until
 from segmenter.domain.instants import Instant, rfc3339, span_text
@@ -29,6 +29,10 @@ class Answer:
     scores: dict[str, int] = field(default_factory=dict)
     in_by_rules: dict[str, bool | None] = field(default_factory=dict)
     """By segment, where the rules have him beneath a put; None: the put is over."""
+    places: dict[int, int] = field(default_factory=dict)
+    """Under which number he is to be kept in each ranking beside that by value."""
+    numbers: dict[Score, int] = field(default_factory=dict)
+    """What was scored."""
 
 
 def standing_at(now: Instant, profile: Profile, rulebook: Rulebook, boundary: Boundary | None) -> Answer:
@@ -36,11 +40,11 @@ def standing_at(now: Instant, profile: Profile, rulebook: Rulebook, boundary: Bo
     answer = _class_at(now, profile, rulebook, boundary)
     if rulebook.plan.is_plain or not answer.segments:
         return answer
-    sight = Sight(profile, now, rulebook, answer.segments)
+    sight = Sight(profile, now, rulebook, answer.segments, boundary)
     until = dimensions_of(sight)
     segments_until, held = segments_of(sight)
     valid_until = _sooner(answer.valid_until, min(until, segments_until))
-    return Answer(answer.segments, valid_until, held, sight.scores, sight.in_by_rules)
+    return Answer(answer.segments, valid_until, held, sight.scores, sight.in_by_rules, sight.places, sight.numbers)
 
 
 def standing_still_until(
@@ -53,7 +57,7 @@ def standing_still_until(
     answer = _class_at(now, profile, rulebook, boundary)
     if not answer.segments:
         return answer if not profile.present else None
-    sight = Sight(profile, now, rulebook, answer.segments)
+    sight = Sight(profile, now, rulebook, answer.segments, boundary)
     until = dimensions_of(sight)
     stood_in = {dimension: one.segment for dimension, one in profile.present.items() if not is_declared(dimension)}
     if stood_in != answer.segments:
@@ -63,7 +67,8 @@ def standing_still_until(
     if segments_until is None:
         return None
     valid_until = _sooner(answer.valid_until, min(until, segments_until))
-    return Answer(sight.segments, earliest(profile.wake_at, valid_until), (), sight.scores)
+    wake_at = earliest(profile.wake_at, valid_until)
+    return Answer(sight.segments, wake_at, scores=sight.scores, places=sight.places)
 
 
 def _sooner(moment: Instant | None, until: Instant) -> Instant | None:
@@ -121,7 +126,7 @@ def reasons_for(
     if change.dimension == VALUE and change.after is not None and boundary is not None:
         return (_value_reason(change.before, change.after, profile, rulebook, boundary),)
     if change.dimension not in (LIFECYCLE, VALUE):
-        return further_reasons(change, profile, now, rulebook)
+        return further_reasons(change, profile, now, rulebook, boundary)
     return ()
 
 

@@ -6,19 +6,20 @@ what is said, so nothing held leaves a gap.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 from operator import attrgetter
 from typing import TypeAlias
 
 from segmenter.domain.causes import Arrived, Transition
 from segmenter.domain.changes import CauseKind, CauseNote, Change, ChangeSet, Membership
 from segmenter.domain.conditions import OUT, SHADOW_PREFIX, Announce, State, is_declared
+from segmenter.domain.dimensions import RFM
 from segmenter.domain.events import CustomerPut, OrderRefunded
 from segmenter.domain.holding import EVERYTHING_HELD, Held
 from segmenter.domain.instants import Instant
 from segmenter.domain.membership import membership_of, traits_of
 from segmenter.domain.plan import Plan
 from segmenter.domain.profile import LIFECYCLE, VALUE, Profile, Standing
+from segmenter.domain.puts import with_rules_beneath
 from segmenter.domain.rulebook import Rulebook
 from segmenter.domain.standing import Answer, earliest, reasons_for, standing_at, standing_still_until
 from segmenter.domain.value import Boundary
@@ -112,8 +113,10 @@ class Telling:
         self.valid_until, self.scores = answer.valid_until, answer.scores
         if not self.rulebook.plan.is_plain:
             self._note_held(answer)
+        if answer.places != self.profile.places:
+            self.profile.places = answer.places
         if answer.in_by_rules:
-            self._note_rules_beneath(answer.in_by_rules)
+            self.profile.puts = with_rules_beneath(self.profile.puts, answer.in_by_rules)
         has_moved = _move(self.profile, answer.segments, effective_at)
         self.set_deadline()
         return has_moved
@@ -134,6 +137,8 @@ class Telling:
             answer = standing_still_until(asked, profile, now, self.rulebook, self.boundary)
             if answer is not None:
                 self.valid_until = answer.valid_until
+                if answer.places != profile.places:
+                    profile.places = answer.places
                 self.set_deadline()
                 return
         self.evaluate(now, effective_at, cause, is_history=is_history)
@@ -151,17 +156,6 @@ class Telling:
         )
         self.profile.own_behaviour().held = answer.held
 
-    def _note_rules_beneath(self, in_by_rules: Mapping[str, bool | None]) -> None:
-        """Keep where the rules have the customer in segments in which somebody has put him by hand."""
-        puts = self.profile.puts
-        moved = {
-            name: replace(puts[name], is_in_by_rules=is_in)
-            for name, is_in in in_by_rules.items()
-            if puts[name].is_in_by_rules is not is_in
-        }
-        if moved:
-            self.profile.puts = {**puts, **moved}
-
     def _to_announce(self) -> tuple[Change, ...]:
         """Return what differs from what was announced, without what is held or not to be announced yet."""
         profile = self.profile
@@ -177,9 +171,12 @@ class Telling:
         return changes
 
     def _may_tell(self, dimension: str) -> bool:
-        """Tell whether moves in a dimension are told now: classes only where enough customers are ranked."""
+        """Tell whether moves in a dimension are told now: relative ones only where enough customers are ranked."""
         if self.held.holds(dimension):
             return False
+        if dimension == RFM and self.rulebook.cut_scores:
+            cuts = None if self.boundary is None else self.boundary.cuts
+            return (cuts is not None and cuts.is_announced) or self.profile.segment_in(RFM) is None
         is_class_announced = self.boundary is not None and self.boundary.is_announced
         return dimension != VALUE or is_class_announced or self.profile.segment_in(VALUE) is None
 

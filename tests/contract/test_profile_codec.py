@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segmenter.adapters.profile_codec import VERSION_WITH_PUTS, decode, encode
+from segmenter.adapters.profile_codec import VERSION_WITH_MORE, decode, encode
 from segmenter.domain.behaviour import Behaviour, Rating, Ticket, Trail, Warmth
 from segmenter.domain.ledger import Amended, Details, Folded, Ledger, Line, LooseRefund, Order, Totals
 from segmenter.domain.profile import Attribute, Profile, Standing
@@ -192,7 +192,7 @@ def test_a_plain_order_takes_at_most_24_bytes() -> None:
 
 
 def test_a_form_of_another_release_is_refused() -> None:
-    packed = bytes((VERSION_WITH_PUTS + 1,)) + encode(Profile(customer="c"))[1:]
+    packed = bytes((VERSION_WITH_MORE + 1,)) + encode(Profile(customer="c"))[1:]
 
-    with pytest.raises(InvariantError, match=f"form {VERSION_WITH_PUTS + 1}"):
+    with pytest.raises(InvariantError, match=f"form {VERSION_WITH_MORE + 1}"):
         decode("c", packed)
