@@ -87,19 +87,25 @@ def unpack_notes(fields: Fields) -> LaneNotes:
 @lru_cache(maxsize=64)
 def pack_boundary(boundary: Boundary) -> bytes:
     """Return a boundary as text."""
+    return _json(_boundary_form(boundary))
+
+
+def _boundary_form(boundary: Boundary) -> dict[str, Any]:
     marks = boundary.marks
-    return _json(
-        {
-            "number": boundary.number,
-            "marks": [marks.a, marks.a_stay, marks.b, marks.b_stay],
-            "ranked": boundary.ranked,
-            "total": boundary.total,
-            "seen": boundary.seen,
-            "shares": boundary.shares,
-            "is_announced": boundary.is_announced,
-            **({} if boundary.cuts is None else {"cuts": _cuts_form(boundary.cuts)}),
-        }
-    )
+    form = {
+        "number": boundary.number,
+        "marks": [marks.a, marks.a_stay, marks.b, marks.b_stay],
+        "ranked": boundary.ranked,
+        "total": boundary.total,
+        "seen": boundary.seen,
+        "shares": boundary.shares,
+        "is_announced": boundary.is_announced,
+    }
+    if boundary.cuts is not None:
+        form["cuts"] = _cuts_form(boundary.cuts)
+    if boundary.parts:
+        form["parts"] = [[ranking, _boundary_form(part)] for ranking, part in boundary.parts]
+    return form
 
 
 def _cuts_form(cuts: Cuts) -> dict[str, Any]:
@@ -113,7 +119,10 @@ def _cuts(form: Mapping[str, Any]) -> Cuts:
 
 def unpack_boundary(packed: bytes) -> Boundary:
     """Return the boundary that `pack_boundary` packed."""
-    form = json.loads(packed)
+    return _boundary(json.loads(packed))
+
+
+def _boundary(form: Mapping[str, Any]) -> Boundary:
     a, a_stay, b, b_stay = form["marks"]
     return Boundary(
         number=form["number"],
@@ -124,6 +133,7 @@ def unpack_boundary(packed: bytes) -> Boundary:
         shares=tuple((revenue, share) for revenue, share in form["shares"]),
         is_announced=form["is_announced"],
         cuts=_cuts(form["cuts"]) if "cuts" in form else None,
+        parts=tuple((ranking, _boundary(part)) for ranking, part in form.get("parts", ())),
     )
 
 

@@ -1,6 +1,6 @@
 """What another rulebook would make of a customer as he is stored: where he is now, where he would be, and why."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from segmenter.domain.account import Inquiry, is_declared_name
@@ -8,6 +8,7 @@ from segmenter.domain.causes import Tick
 from segmenter.domain.conditions import IN, OUT, Score, State
 from segmenter.domain.explanation import Explained
 from segmenter.domain.instants import Instant
+from segmenter.domain.populations import rankings_of
 from segmenter.domain.profile import Profile
 from segmenter.domain.quintiles import Bounds, Cuts, sorted_bounds
 from segmenter.domain.ranking import BY_SCORE
@@ -84,7 +85,19 @@ class Foresight:
             total=sum(ranked),
             is_announced=len(ranked) >= least,
             cuts=_cuts_of(places or {}, self.planned),
+            parts=tuple(self._parts(places or {})),
         )
+
+    def _parts(self, places: Mapping[int, Iterable[int]]) -> Iterator[tuple[int, Boundary]]:
+        for ranking in rankings_of(self.planned.value.population):
+            ranked = [revenue for revenue in places.get(ranking, ()) if revenue > 0]
+            marks = sorted_marks(ranked, self.planned.value)
+            if marks is not None:
+                is_announced = len(ranked) >= self.planned.value.min_ranked
+                yield (
+                    ranking,
+                    Boundary(number=0, marks=marks, ranked=len(ranked), total=sum(ranked), is_announced=is_announced),
+                )
 
     def why(self, foreseen: Foreseen, dimension: str, planned: Boundary | None) -> str:
         """Return the conditions that would put a customer where he would be, or keep him out."""

@@ -15,6 +15,8 @@ BY_VALUE = 0
 """The ranking by revenue of the window, of everybody."""
 BY_SCORE = {Score.RECENCY: 1, Score.FREQUENCY: 2, Score.MONETARY: 3}
 """By the last order, the number of orders and net revenue, each raised by one: the least counts as well."""
+BY_POPULATION = 10
+"""The first of the rankings of populations: of who has none of their values, then one a value."""
 # Sorted sets order by doubles, which hold whole numbers exactly up to here.
 HIGHEST_PLACE = 2**53 - 1
 # Days up to the year 2200 are 84,000, log buckets 2,600: no bucket of a ranking is one of the next.

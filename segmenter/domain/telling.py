@@ -18,6 +18,7 @@ from segmenter.domain.holding import EVERYTHING_HELD, Held
 from segmenter.domain.instants import Instant
 from segmenter.domain.membership import membership_of, traits_of
 from segmenter.domain.plan import Plan
+from segmenter.domain.populations import boundary_for
 from segmenter.domain.profile import LIFECYCLE, VALUE, Profile, Standing
 from segmenter.domain.puts import with_rules_beneath
 from segmenter.domain.rulebook import Rulebook
@@ -177,8 +178,11 @@ class Telling:
         if dimension == RFM and self.rulebook.cut_scores:
             cuts = None if self.boundary is None else self.boundary.cuts
             return (cuts is not None and cuts.is_announced) or self.profile.segment_in(RFM) is None
-        is_class_announced = self.boundary is not None and self.boundary.is_announced
-        return dimension != VALUE or is_class_announced or self.profile.segment_in(VALUE) is None
+        if dimension != VALUE:
+            return True
+        boundary = boundary_for(self.profile, self.rulebook, self.boundary)
+        is_class_announced = boundary is not None and boundary.is_announced
+        return is_class_announced or self.profile.segment_in(VALUE) is None
 
     def _without_silent(self, changes: tuple[Change, ...]) -> tuple[Change, ...]:
         """Return what is to be told of declared segments, who is out of one for the first time told as out before."""

@@ -49,11 +49,19 @@ class Boundary:
     is_announced: bool = True
     cuts: Cuts | None = None
     """The quintiles of RFM, where the rulebook asks for them."""
+    parts: "tuple[tuple[int, Boundary], ...]" = ()
+    """By ranking, the boundary of each population that is ranked apart; where there are any, they alone class."""
 
     @property
     def content(self) -> tuple[object, ...]:
         """What decides classes and scores: two versions with equal content judge alike."""
-        return self.marks, self.is_announced, None if self.cuts is None else self.cuts.content
+        parts = tuple((ranking, part.content) for ranking, part in self.parts)
+        whole = () if parts else (self.marks, self.is_announced)
+        return whole, parts, None if self.cuts is None else self.cuts.content
+
+    def part_of(self, ranking: int) -> "Boundary | None":
+        """Return the boundary of a population; None: nobody of it was ever ranked."""
+        return next((part for other, part in self.parts if other == ranking), None)
 
 
 def grade(revenue: int, present: str | None, marks: Marks) -> str:

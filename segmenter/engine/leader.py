@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from segmenter.domain.conditions import Score
 from segmenter.domain.instants import BEGINNING, Instant
+from segmenter.domain.populations import rankings_of
 from segmenter.domain.quintiles import FIFTHS, Bounds, Cuts
 from segmenter.domain.ranking import BY_SCORE, BY_VALUE
 from segmenter.domain.rulebook import ValueRule
@@ -37,6 +38,7 @@ class Leader:
         self._rule = rule
         self._recorder = recorder
         self._scores = scores
+        self._ranks_further = bool(scores) or rule.population is not None
         # The rank versions of the last round, and the number of the boundary it left in force.
         self._seen: tuple[tuple[int, ...], int] | None = None
         self._moved_bytes = 0
@@ -47,14 +49,14 @@ class Leader:
         """Publish a new boundary if any ranking has moved since the last round, or what it left was lost; return it.
 
         Boundaries are frozen while any lane is behind: by its own word, or because its stored watermark is older than
-        `live_from`, as that of a lane which was live when its worker was stopped. With quintiles also while another
-        rulebook is on its way through the stored customers, who are not all in the rankings by then.
+        `live_from`, as that of a lane which was live when its worker was stopped. With quintiles and populations also
+        while another rulebook is on its way through the stored customers, who are not all in the rankings by then.
         """
         summaries = await self._board.summaries()
         versions = tuple(summary.rank_version for summary in summaries)
         if not _all_live(summaries, len(self._lanes), live_from):
             return None
-        if self._scores and not _are_ranked_alike(summaries):
+        if self._ranks_further and not _are_ranked_alike(summaries):
             return None
         before = await self._board.boundary()
         # A store that fails over may lose the boundary alone: no ranking moves then, and lanes adopt an older one.
@@ -79,27 +81,38 @@ class Leader:
         self._recorder.boundary_round(moved_bytes=self.last_round_bytes, ranked=ranked, published=is_published)
 
     async def _compute(self, before: Boundary | None, versions: tuple[int, ...]) -> Boundary | None:
-        ranking = Ranking(self._board, self._lanes, BY_VALUE)
+        """Return the boundary by what the rankings hold now; what nobody is ranked by any more stays as it was."""
+        whole = await self._classes(BY_VALUE) or (before if self._ranks_further else None)
+        if whole is None:
+            return None
+        parts = [(ranking, await self._classes(ranking)) for ranking in rankings_of(self._rule.population)]
+        kept = () if before is None else before.parts
+        known = {**dict(kept), **{ranking: part for ranking, part in parts if part is not None}}
+        return replace(
+            whole,
+            number=1 if before is None else before.number + 1,
+            seen=versions,
+            cuts=await self._cuts(),
+            parts=tuple((ranking, known[ranking]) for ranking, _ in parts if ranking in known),
+        )
+
+    async def _classes(self, by: int) -> Boundary | None:
+        """Return the marks of a ranking by revenue; None where nobody is ranked."""
+        ranking = Ranking(self._board, self._lanes, by)
         coarse = await ranking.coarse()
-        total = sum(part.total for part in coarse.values())
-        ranked = sum(part.count for part in coarse.values())
-        number = 1 if before is None else before.number + 1
+        total, ranked = sum(part.total for part in coarse.values()), sum(part.count for part in coarse.values())
         if total <= 0:
-            self._moved_bytes += ranking.moved_bytes
-            cuts = None if before is None else await self._cuts()
-            return None if before is None else replace(before, number=number, seen=versions, cuts=cuts)
+            return None
         goals = [Goal(target.numerator * total, target.denominator) for target in targets_of(self._rule)]
         a, a_stay, b, b_stay = found = await ranking.find(coarse, goals)
         self._moved_bytes += ranking.moved_bytes
         return Boundary(
-            number=number,
+            number=0,
             marks=Marks(a=a.place, a_stay=a_stay.place, b=b.place, b_stay=b_stay.place),
             ranked=ranked,
             total=total,
-            seen=versions,
             shares=_shares(coarse, found, total),
             is_announced=ranked >= self._rule.min_ranked,
-            cuts=await self._cuts(),
         )
 
     async def _cuts(self) -> Cuts | None:

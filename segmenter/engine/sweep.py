@@ -24,22 +24,35 @@ RANGES_KEPT = 16
 
 def sweep_for(adopted: Boundary | None, new: Boundary, unfinished: Sweep | None) -> Sweep | None:
     """Return the walk over the ranking by value that adopting `new` asks for, None where nobody can be moved."""
-    is_first = new.is_announced and (adopted is None or not adopted.is_announced)
-    return _widened(_between(adopted, new), unfinished, is_first=is_first)
+    if new.parts:
+        # Nobody is classed by what all hold together.
+        return unfinished
+    return _widened(_between(adopted, new), unfinished, is_first=_is_first(adopted, new))
+
+
+def _is_first(before: Boundary | Cuts | None, new: Boundary | Cuts) -> bool:
+    return new.is_announced and (before is None or not before.is_announced)
 
 
 def further_sweeps(adopted: Boundary | None, new: Boundary, unfinished: Mapping[int, Sweep]) -> Mapping[int, Sweep]:
     """Return the walks over further rankings that adopting `new` asks for."""
-    before = None if adopted is None else adopted.cuts
-    if new.cuts is None:
-        return {}
-    is_first = new.cuts.is_announced and (before is None or not before.is_announced)
-    sweeps = dict(unfinished)
-    for ranking, ranges in _between_cuts(before, new.cuts).items():
+    found = {} if new.cuts is None else _for_cuts(None if adopted is None else adopted.cuts, new.cuts)
+    for ranking, part in new.parts:
+        before = None if adopted is None else adopted.part_of(ranking)
+        found[ranking] = _between(before, part), _is_first(before, part)
+    wanted = {} if new.cuts is None else dict.fromkeys(BY_SCORE[score] for score in new.cuts.bounds)
+    wanted |= dict.fromkeys(ranking for ranking, _ in new.parts)
+    sweeps = {ranking: sweep for ranking, sweep in unfinished.items() if ranking in wanted}
+    for ranking, (ranges, is_first) in found.items():
         sweep = _widened(ranges, unfinished.get(ranking), is_first=is_first)
         if sweep is not None:
             sweeps[ranking] = sweep
     return sweeps
+
+
+def _for_cuts(before: Cuts | None, new: Cuts) -> dict[int, tuple[list[Range], bool]]:
+    is_first = _is_first(before, new)
+    return {ranking: (ranges, is_first) for ranking, ranges in _between_cuts(before, new).items()}
 
 
 def _widened(ranges: list[Range], unfinished: Sweep | None, *, is_first: bool) -> Sweep | None:

@@ -128,7 +128,7 @@ async def _ranked(foresight: Foresight, pages: Callable[[], AsyncIterator[Page]]
     async for page in pages():
         found = (foresight.revenue_of(profile, page.watermark) for profile in page.profiles)
         revenues.extend(revenue for revenue in found if revenue)
-        if not foresight.planned.cut_scores:
+        if not foresight.planned.ranks_further:
             continue
         for profile in page.profiles:
             for ranking, place in foresight.places_of(profile, page.watermark).items():

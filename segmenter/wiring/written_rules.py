@@ -8,7 +8,15 @@ from enum import StrEnum
 from segmenter.domain.conditions import Definition
 from segmenter.domain.instants import span_text
 from segmenter.domain.money import money_text
-from segmenter.domain.rulebook import CareRule, EngagementRule, InterestRule, RfmRule, RhythmRule, Rulebook
+from segmenter.domain.rulebook import (
+    CareRule,
+    EngagementRule,
+    InterestRule,
+    RfmRule,
+    RhythmRule,
+    Rulebook,
+    ValueRule,
+)
 from segmenter.domain.windows import Window
 
 _SPANS = frozenset(["half_life", "unhappy_for", "returns_within", "fallback"])
@@ -28,6 +36,7 @@ def written_rules(rulebook: Rulebook) -> Mapping[str, str]:
         "value.band": str(value.band),
         "value.dwell": span_text(value.dwell),
         "value.min_ranked": str(value.min_ranked),
+        **_ranked_by(value),
         "storm.leave_share": str(rulebook.storm.leave_share),
         "storm.within": span_text(rulebook.storm.within),
         "storm.at_least": str(rulebook.storm.at_least),
@@ -38,6 +47,14 @@ def written_rules(rulebook: Rulebook) -> Mapping[str, str]:
         **_flat("rhythm", rulebook.rhythm),
         **{f"segments.{definition.name}": _segment(definition) for definition in rulebook.segments},
     }
+
+
+def _ranked_by(rule: ValueRule) -> Mapping[str, str]:
+    """Return apart from whom customers are ranked, where they are."""
+    population = rule.population
+    if population is None:
+        return {}
+    return {"value.population": f"{population.attribute}: {', '.join(population.values)}"}
 
 
 def _rfm(rule: RfmRule | None, currency: str) -> Mapping[str, str]:

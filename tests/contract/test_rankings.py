@@ -10,7 +10,8 @@ from segmenter.domain.instants import DAY
 from segmenter.domain.profile import Profile
 from segmenter.domain.quintiles import sorted_bounds
 from segmenter.domain.ranking import BY_SCORE, BY_VALUE
-from segmenter.domain.rulebook import ValueRule
+from segmenter.domain.rulebook import Population, ValueRule
+from segmenter.domain.value import sorted_marks
 from segmenter.engine.leader import Leader
 from segmenter.observability import Metrics
 from segmenter.ports import Range, Walk
@@ -79,6 +80,30 @@ async def test_the_leader_cuts_exactly_whatever_is_equal(stores: Stores, seed: i
     assert boundary.cuts is not None
     assert boundary.cuts.ranked == len(numbers)
     assert boundary.cuts.bounds == {s: sorted_bounds(n[i] for n in numbers) for i, s in enumerate(Score)}
+    assert await stores.board.boundary() == boundary
+
+
+async def test_each_population_has_a_boundary_of_its_own(stores: Stores) -> None:
+    chance = random.Random(7)
+    rule = ValueRule(min_ranked=200, population=Population(attribute="kind", values=("b2b", "b2c")))
+    people = [(10 if number % 10 == 0 else 12, chance.randrange(10**6)) for number in range(1_000)]
+    for lane in range(PARTITIONS):
+        owner, mine = await Owner(lanes=stores.lanes, lane=lane).acquire(), list[Profile]()
+        for number, (ranking, revenue) in enumerate(people):
+            if number % PARTITIONS == lane:
+                mine.append(profile(f"c-{number:04d}", revenue=revenue))
+                mine[-1].places = {ranking: revenue}
+        await owner.write(*mine)
+        await owner.store(replace(owner.commit_of(), notes=replace(NOTES, is_live=True, rank_version=1)))
+
+    boundary = await Leader(stores.board, OURS, PARTITIONS, rule, Metrics()).round()
+
+    assert boundary is not None
+    found = {ranking: (part.marks, part.is_announced) for ranking, part in boundary.parts}
+    assert found == {
+        ranking: (sorted_marks((revenue for of, revenue in people if of == ranking), rule), ranking == 12)
+        for ranking in (10, 12)
+    }
     assert await stores.board.boundary() == boundary
 
 
