@@ -12,6 +12,7 @@ from segmenter.domain.rulebook import (
     CareRule,
     EngagementRule,
     InterestRule,
+    RankedBy,
     RfmRule,
     RhythmRule,
     Rulebook,
@@ -50,11 +51,12 @@ def written_rules(rulebook: Rulebook) -> Mapping[str, str]:
 
 
 def _ranked_by(rule: ValueRule) -> Mapping[str, str]:
-    """Return apart from whom customers are ranked, where they are."""
+    """Return what customers are ranked by, and apart from whom, where that is not the default."""
     population = rule.population
+    measure = {} if rule.measure is RankedBy.NET_REVENUE else {"value.measure": rule.measure.value}
     if population is None:
-        return {}
-    return {"value.population": f"{population.attribute}: {', '.join(population.values)}"}
+        return measure
+    return {**measure, "value.population": f"{population.attribute}: {', '.join(population.values)}"}
 
 
 def _rfm(rule: RfmRule | None, currency: str) -> Mapping[str, str]:
