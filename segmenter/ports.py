@@ -7,6 +7,7 @@ contract suite holds them all. More than 300 lines, as this is the one list of a
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 from segmenter.domain.causes import Rejection, RejectReason, Verdict
@@ -14,6 +15,7 @@ from segmenter.domain.changes import CauseKind, ChangeSet, Membership
 from segmenter.domain.events import Event
 from segmenter.domain.instants import BEGINNING, Instant, Span
 from segmenter.domain.profile import Profile
+from segmenter.domain.ranking import BY_VALUE
 from segmenter.domain.revision import FIRST, Revision
 from segmenter.domain.value import Boundary
 from segmenter.domain.walking import Stop
@@ -215,6 +217,9 @@ class LaneNotes:
     rank_version: int = 0
     boundary: Boundary | None = None
     sweep: Sweep | None = None
+    """Over the customers of the ranking by value."""
+    further_sweeps: Mapping[int, Sweep] = field(default_factory=dict)
+    """Over those of other rankings."""
     announce_from: Instant | None = None
     """When the first start had caught up; what was recorded before is history. None: it has not yet."""
     recover_upto: Mapping[Source, int] = field(default_factory=dict)
@@ -256,6 +261,9 @@ class LaneState:
     """Customers by (dimension, segment)."""
 
 
+NO_PLACES: Mapping[int, int] = MappingProxyType({})
+
+
 @dataclass(slots=True)
 class ProfileWrite:
     """One customer in a commit, with what the lane's queue and ranks held of him before."""
@@ -268,6 +276,8 @@ class ProfileWrite:
     """Nothing touched his revenue: it is neither told nor looked at."""
     is_aside: bool = False
     """He leaves the queue, whatever deadline his profile names."""
+    places_before: Mapping[int, int] = field(default_factory=dict)
+    """Under which number each further ranking held him."""
 
     @property
     def wake_after(self) -> Instant | None:
@@ -278,6 +288,16 @@ class ProfileWrite:
     def revenue_after(self) -> int | None:
         """The revenue to rank by."""
         return None if self.profile is None or self.keeps_rank else self.profile.ranked_revenue
+
+    @property
+    def places_after(self) -> Mapping[int, int]:
+        """Under which number each further ranking is to hold him."""
+        return NO_PLACES if self.profile is None or self.keeps_rank else self.profile.places
+
+    @property
+    def moves_rank(self) -> bool:
+        """Tell whether any ranking of the lane is another one then."""
+        return self.revenue_before != self.revenue_after or self.places_before != self.places_after
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -390,9 +410,9 @@ class LaneStore(Protocol):
         ...
 
     async def ranked(
-        self, lane: int, low: int, high: int, after: tuple[int, str] | None, limit: int
+        self, lane: int, low: int, high: int, after: tuple[int, str] | None, limit: int, ranking: int = BY_VALUE
     ) -> list[tuple[int, str]]:
-        """Return (revenue, customer) with low ≤ revenue ≤ high beyond `after`, rising, at most `limit`."""
+        """Return (place, customer) with low ≤ place ≤ high beyond `after`, rising, at most `limit`."""
         ...
 
     async def held(self, lane: int, limit: int) -> list[str]:
@@ -422,12 +442,16 @@ class Range:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaneSummary:
-    """What the leader reads of a lane: is it live, has its ranking moved, what does it hold."""
+    """What the leader reads of a lane: is it live, has its ranking moved, what does it hold.
+
+    `rules` tells by which revision all its customers are ranked; None while a walk is on its way to rank them anew.
+    """
 
     lane: int
     is_live: bool
     rank_version: int
     watermark: Instant
+    rules: int | None = FIRST
 
 
 class GlobalBoard(Protocol):
@@ -437,15 +461,15 @@ class GlobalBoard(Protocol):
         """Return a summary of every lane; lanes never used are not live."""
         ...
 
-    async def coarse(self, lane: int) -> Mapping[int, Range]:
-        """Return the lane's ranking by factor of two."""
+    async def coarse(self, lane: int, ranking: int = BY_VALUE) -> Mapping[int, Range]:
+        """Return one of the lane's rankings by coarse bucket: factors of two of a revenue."""
         ...
 
-    async def fine(self, lane: int, coarse: Sequence[int]) -> Mapping[int, Range]:
-        """Return the lane's ranking by bucket, inside these factors of two."""
+    async def fine(self, lane: int, coarse: Sequence[int], ranking: int = BY_VALUE) -> Mapping[int, Range]:
+        """Return the ranking by bucket, inside these coarse ones."""
         ...
 
-    async def parts(self, lane: int, edges: Sequence[int]) -> list[Range]:
+    async def parts(self, lane: int, edges: Sequence[int], ranking: int = BY_VALUE) -> list[Range]:
         """Return the ranking between consecutive edges: part i has edges[i] ≤ revenue < edges[i + 1].
 
         All edges lie inside one bucket.

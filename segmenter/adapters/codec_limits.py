@@ -14,6 +14,7 @@ from segmenter.adapters.codec_types import ID_BYTES, ID_FIELDS, NUMBER_DIGITS, a
 from segmenter.domain.causes import Rejection, RejectReason
 from segmenter.domain.events import (
     ANONYMOUS_PREFIX,
+    CustomerPut,
     CustomerUpdated,
     Event,
     OrderPlaced,
@@ -37,6 +38,7 @@ _AMOUNT_FIELDS = frozenset(["amount", "discount", "tax", "shipping", "cost"])
 _SUSPICIOUS_NUMBER = re.compile(rb"[\s:,\[]-?(?:[0-9.]{16}|[0-9.]+[eE])")
 # As nearly all write it: where it stands and there is no other amount, no number can have lost anything.
 _AMOUNT_AS_TEXT = b'"amount":"'
+_SEGMENT = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _INTEGER_BITS = 63
 
@@ -193,6 +195,29 @@ def _expected_of(path: str, value: object) -> str | None:
             return "a text, a number, true, false or null"
 
 
+def _fault_of_put(event: Event, _: bytes) -> Rejection | None:
+    if not isinstance(event, CustomerPut):
+        return None
+    expected, named = None, f"segment is {shown(event.segment)}"
+    if event.customer_id is None:
+        expected = "customer.put names no customer_id, expected one: nobody is in a segment who is not identified"
+        return Rejection(RejectReason.NO_CUSTOMER, expected)
+    if _SEGMENT.fullmatch(event.segment) is None:
+        expected = f"{named}, expected the name of a declared segment, such as vip"
+    elif event.to != "auto" and event.until is None:
+        expected = f"until is missing, expected when {event.to} ends by itself"
+    elif event.to != "auto" and not (event.because or "").strip():
+        expected = f"because is missing, expected why the customer is put {event.to}"
+    elif event.until is not None and not event.occurred_at < event.until:
+        expected = f"until is {event.until.isoformat()}, expected a time after occurred_at"
+    elif event.until is not None and instant_of(event.until) >= END_OF_TIME:
+        expected = f"until is {event.until.isoformat()}, expected a time up to 2200"
+    for name, most in (("because", TEXT_BYTES), ("by", ID_BYTES)):
+        if expected is None and len((getattr(event, name) or "").encode()) > most:
+            expected = f"{name} is longer than {most} bytes in UTF-8"
+    return None if expected is None else Rejection(RejectReason.INVALID_FIELD, expected)
+
+
 # What is looked at for some types only; the bytes are the JSON that the event was read from.
 OWN_CHECKS: Mapping[type[Event], Callable[[Event, bytes], Rejection | None]] = {
     OrderPlaced: _fault_of_money,
@@ -200,4 +225,5 @@ OWN_CHECKS: Mapping[type[Event], Callable[[Event, bytes], Rejection | None]] = {
     OrderRefunded: _fault_of_money,
     SupportRated: _fault_of_rating,
     CustomerUpdated: _fault_of_customer_facts,
+    CustomerPut: _fault_of_put,
 }

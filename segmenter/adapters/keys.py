@@ -28,7 +28,7 @@ themselves, `<family>:<slice>:<page>`. `{t}:nothing` never exists (see `lua/toke
 
 from zlib import crc32
 
-from segmenter.domain.value import bucket_of
+from segmenter.domain.ranking import APART, BY_VALUE, scale_of
 from segmenter.domain.walking import END_OF_WALK, reversed_bits
 
 LEAST_BUCKETS = 64
@@ -149,9 +149,12 @@ def held_slice(customer: bytes) -> int:
     return crc32(customer) % HELD_SLICES
 
 
-def rank_slice(revenue: int) -> int:
-    """Return the slice that holds a ranked revenue: an eighth of a doubling, or -1 without any."""
-    return bucket_of(revenue) // _BUCKETS_A_SLICE
+def rank_slice(place: int, ranking: int = BY_VALUE) -> int:
+    """Return the slice that holds a place of a ranking: an eighth of a doubling for a revenue, or -1 without any.
+
+    All rankings of a lane lie in one family, each in slices of its own; so do their buckets in the histograms.
+    """
+    return ranking * APART + scale_of(ranking).bucket_of(place) // _BUCKETS_A_SLICE
 
 
 def _round(buckets: int) -> int:

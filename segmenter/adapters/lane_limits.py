@@ -1,17 +1,16 @@
 """What every lane store does alike at the edge of what Redis can hold."""
 
 from segmenter.domain.instants import MINUTE, Instant, Span
+from segmenter.domain.ranking import HIGHEST_PLACE
+from segmenter.ports import LaneNotes
 
 # A lower generation may take a lane from an owner who has been silent for longer.
 HEARTBEAT_VALID: Span = 10 * MINUTE
 
-# Sorted sets order by doubles, which hold whole numbers exactly up to here.
-_LAST_EXACT = 2**53 - 1
-
 
 def queued_at(wake_at: Instant | None) -> Instant | None:
     """Return the instant under which a deadline is queued: none is later than the year 2255."""
-    return None if wake_at is None else min(wake_at, _LAST_EXACT)
+    return None if wake_at is None else min(wake_at, HIGHEST_PLACE)
 
 
 def ranked_by(revenue: int | None) -> int | None:
@@ -19,7 +18,12 @@ def ranked_by(revenue: int | None) -> int | None:
 
     So an absurd amount is ranked at the top and stops nothing.
     """
-    return None if revenue is None else min(revenue, _LAST_EXACT)
+    return None if revenue is None else min(revenue, HIGHEST_PLACE)
+
+
+def is_ranking_anew(notes: LaneNotes) -> bool:
+    """Tell whether a lane is on its way through its customers to rank them by other rules."""
+    return notes.walk is not None and notes.walk.is_redefining
 
 
 REVISIONS_KEPT = 200

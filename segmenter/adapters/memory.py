@@ -11,11 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from segmenter.adapters.lane_limits import is_ranking_anew
 from segmenter.adapters.memory_lanes import MemoryLaneStore, World, new_state
 from segmenter.adapters.memory_order import OrderedPairs
 from segmenter.adapters.memory_rules import MemoryHoldBoard, MemoryRulebookSource
 from segmenter.adapters.memory_sources import MemorySourceBoard
 from segmenter.domain.instants import Instant
+from segmenter.domain.ranking import BY_VALUE
 from segmenter.domain.value import Boundary
 from segmenter.ports import LaneState, LaneSummary, Range, Source, Token
 
@@ -67,29 +69,30 @@ class MemoryBoard:
                 is_live=state.notes.is_live,
                 rank_version=state.notes.rank_version,
                 watermark=state.notes.watermark,
+                rules=None if is_ranking_anew(state.notes) else state.notes.revision,
             )
             for state in states
         ]
 
-    async def coarse(self, lane: int) -> Mapping[int, Range]:
-        """Return the lane's ranking by factor of two."""
-        sums = {} if (ranks := self._ranks(lane)) is None else ranks.group_sums()
+    async def coarse(self, lane: int, ranking: int = BY_VALUE) -> Mapping[int, Range]:
+        """Return one of the lane's rankings by coarse bucket."""
+        sums = {} if (ranks := self._ranks(lane, ranking)) is None else ranks.group_sums()
         return {coarse: Range(count, total) for coarse, (count, total) in sums.items() if coarse >= 0}
 
-    async def fine(self, lane: int, coarse: Sequence[int]) -> Mapping[int, Range]:
-        """Return the lane's ranking by bucket, inside these factors of two."""
-        ranks = self._ranks(lane)
+    async def fine(self, lane: int, coarse: Sequence[int], ranking: int = BY_VALUE) -> Mapping[int, Range]:
+        """Return the ranking by bucket, inside these coarse ones."""
+        ranks = self._ranks(lane, ranking)
         if ranks is None:
             return {}
-        inside = {bucket: sums for factor in coarse for bucket, sums in ranks.sums_of(factor)}
+        inside = {bucket: sums for number in coarse for bucket, sums in ranks.sums_of(number)}
         return {bucket: Range(count, total) for bucket, (count, total) in inside.items()}
 
-    async def parts(self, lane: int, edges: Sequence[int]) -> list[Range]:
+    async def parts(self, lane: int, edges: Sequence[int], ranking: int = BY_VALUE) -> list[Range]:
         """Return the ranking between consecutive edges."""
-        ranks = self._ranks(lane)
-        revenues = [] if ranks is None else [revenue for revenue, _ in ranks.between(edges[0], edges[-1] - 1)]
-        places = [bisect_left(revenues, edge) for edge in edges]
-        return [Range(end - start, sum(revenues[start:end])) for start, end in pairwise(places)]
+        ranks = self._ranks(lane, ranking)
+        places = [] if ranks is None else [place for place, _ in ranks.between(edges[0], edges[-1] - 1)]
+        ends = [bisect_left(places, edge) for edge in edges]
+        return [Range(end - start, sum(places[start:end])) for start, end in pairwise(ends)]
 
     async def boundary(self) -> Boundary | None:
         """Return the boundary in force."""
@@ -105,9 +108,9 @@ class MemoryBoard:
         self._world.boundary = boundary
         return True
 
-    def _ranks(self, lane: int) -> OrderedPairs | None:
+    def _ranks(self, lane: int, ranking: int) -> OrderedPairs | None:
         held = self._world.lanes.get(lane)
-        return None if held is None else held.ranks
+        return None if held is None else held.ranks(ranking)
 
 
 def _state_of(world: World, lane: int) -> LaneState:

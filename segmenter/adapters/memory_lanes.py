@@ -7,6 +7,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from heapq import nsmallest
 from itertools import islice
 
@@ -15,8 +16,9 @@ from segmenter.adapters.lane_limits import HEARTBEAT_VALID, queued_at, ranked_by
 from segmenter.adapters.memory_order import OrderedPairs, Pair
 from segmenter.domain.instants import BEGINNING, DAY, Instant, Span
 from segmenter.domain.profile import Profile
+from segmenter.domain.ranking import BY_VALUE, scale_of
 from segmenter.domain.revision import Revision
-from segmenter.domain.value import Boundary, bucket_of, coarse_of
+from segmenter.domain.value import Boundary
 from segmenter.domain.walking import Stop, stop_of
 from segmenter.errors import InvariantError
 from segmenter.ports import (
@@ -51,9 +53,24 @@ class Lane:
     commit_id: bytes = b""
     profiles: dict[str, bytes] = field(default_factory=dict)
     deadlines: OrderedPairs = field(default_factory=lambda: OrderedPairs("deadlines", _day_of))
-    ranks: OrderedPairs = field(default_factory=lambda: OrderedPairs("ranks", bucket_of, coarse_of))
+    rankings: dict[int, OrderedPairs] = field(default_factory=dict)
     held: dict[str, None] = field(default_factory=dict)
     pages: dict[int, OutboxPage] = field(default_factory=dict)
+
+    def ranks(self, ranking: int) -> OrderedPairs:
+        """Return who is kept in a ranking."""
+        if ranking not in self.rankings:
+            self.rankings[ranking] = _new_ranks(ranking)
+        return self.rankings[ranking]
+
+
+def _new_ranks(ranking: int) -> OrderedPairs:
+    scale = scale_of(ranking)
+    return OrderedPairs("ranks", scale.bucket_of, partial(_coarse_of, scale.fine))
+
+
+def _coarse_of(fine: int, bucket: int) -> int:
+    return bucket // fine
 
 
 @dataclass(slots=True, kw_only=True)
@@ -165,10 +182,10 @@ class MemoryLaneStore:
         return self._lane(lane).deadlines.first()
 
     async def ranked(
-        self, lane: int, low: int, high: int, after: tuple[int, str] | None, limit: int
+        self, lane: int, low: int, high: int, after: tuple[int, str] | None, limit: int, ranking: int = BY_VALUE
     ) -> list[tuple[int, str]]:
-        """Return (revenue, customer) with low ≤ revenue ≤ high beyond `after`, rising."""
-        return list(islice(self._lane(lane).ranks.between(low, high, after), limit))
+        """Return (place, customer) with low ≤ place ≤ high beyond `after`, rising."""
+        return list(islice(self._lane(lane).ranks(ranking).between(low, high, after), limit))
 
     async def held(self, lane: int, limit: int) -> list[str]:
         """Return held customers, in no order."""
@@ -245,9 +262,11 @@ def _check_pages(state: LaneState, commit: Commit) -> None:
 
 def _moves(held: Lane, write: ProfileWrite) -> Iterator[tuple[OrderedPairs, Pair | None, Pair | None]]:
     """Yield what moves of a customer: in which order, from where, to where."""
+    places, after_by_ranking = write.places_before, write.places_after
     numbers = (
         (held.deadlines, queued_at(write.wake_before), queued_at(write.wake_after)),
-        (held.ranks, ranked_by(write.revenue_before), ranked_by(write.revenue_after)),
+        (held.ranks(BY_VALUE), ranked_by(write.revenue_before), ranked_by(write.revenue_after)),
+        *((held.ranks(r), places.get(r), after_by_ranking.get(r)) for r in places.keys() | after_by_ranking.keys()),
     )
     for pairs, before, after in numbers:
         if before != after:

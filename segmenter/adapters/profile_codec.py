@@ -22,17 +22,21 @@ from segmenter.adapters.profile_parts import (
     pack_amount,
     pack_attribute,
     pack_instant,
+    pack_put,
     pack_standing,
     pack_word,
 )
 from segmenter.domain.behaviour import NO_BEHAVIOUR, Behaviour
 from segmenter.domain.ledger import Totals
 from segmenter.domain.profile import Attribute, Dossier, Profile, Standing
+from segmenter.domain.puts import Put
 from segmenter.domain.sealed import Sealed, SealedLedger
 from segmenter.errors import InvariantError
 
 VERSION = 2
-_READ_VERSIONS = (1, 2)
+# A release that knows neither puts nor places in rankings would lose them: it is to refuse such a profile.
+VERSION_WITH_MORE = 3
+_READ_VERSIONS = (1, 2, 3)
 
 _HELD = 1 << 0
 _PRESENT = 1 << 1
@@ -43,7 +47,9 @@ _TOTALS_WIDE = 1 << 5
 # Bits 6 to 8 and 10 are those of the ledger.
 _ATTRIBUTES = 1 << 9
 _BEHAVIOUR = 1 << 11
-_DOSSIER = _PRESENT | _UNANNOUNCED | _TOTALS | _TOTALS_WIDE | _ATTRIBUTES
+_PUTS = 1 << 12
+_PLACES = 1 << 13
+_DOSSIER = _PRESENT | _UNANNOUNCED | _TOTALS | _TOTALS_WIDE | _ATTRIBUTES | _PUTS | _PLACES
 
 # version, flags, life, sequence, settled_at, first_seen_at, last_seen_at, wake_at
 _HEAD = Struct("<BHIIqqqq")
@@ -51,6 +57,8 @@ _SIZE = Struct("<I")
 # orders, first_order_at, last_order_at, leaves_at
 _TOTALS_HEAD = Struct("<Iqqq")
 _TOTALS_AMOUNTS = Struct("<qq")
+# ranking, place in it
+_PLACE = Struct("<Bq")
 
 _NO_TOTALS = Totals()
 _NO_DOSSIER = Dossier()
@@ -77,7 +85,7 @@ def encode(profile: Profile) -> bytes:
         recent = ids_form(len(ids)).pack(len(ids), *ids)
     first, last, wake = profile.first_seen_at, profile.last_seen_at, profile.wake_at
     head = _HEAD.pack(
-        VERSION,
+        VERSION_WITH_MORE if flags & (_PUTS | _PLACES) else VERSION,
         flags,
         profile.life,
         profile.sequence,
@@ -96,7 +104,9 @@ def encode(profile: Profile) -> bytes:
 def decode(customer: str, packed: bytes) -> Profile:
     """Return the profile that `encode` packed. Raises InvariantError for a version this release cannot read."""
     if packed[0] not in _READ_VERSIONS:
-        raise InvariantError(f"profile is packed in form {packed[0]}; this release reads forms 1 to {VERSION}")
+        raise InvariantError(
+            f"profile is packed in form {packed[0]}; this release reads forms 1 to {_READ_VERSIONS[-1]}"
+        )
     _, flags, life, sequence, settled_at, first, last, wake = _HEAD.unpack_from(packed)
     at = _HEAD.size
     ids: tuple[int, ...] = ()
@@ -167,6 +177,13 @@ def _sealed_dossier(part: Dossier) -> Dossier | Sealed[Dossier]:
     if part.attributes:
         flags |= _ATTRIBUTES
         _put_attributes(parts, part.attributes)
+    if part.puts:
+        flags |= _PUTS
+        _put_puts(parts, part.puts)
+    if part.places:
+        flags |= _PLACES
+        parts.append(bytes((len(part.places),)))
+        parts.extend(_PLACE.pack(ranking, place) for ranking, place in part.places.items())
     return Sealed(b"".join(parts), flags, _take_dossier, part) if flags else _NO_DOSSIER
 
 
@@ -178,6 +195,8 @@ def _take_dossier(packed: bytes, flags: int) -> Dossier:
         totals=_take_totals(cursor, flags) if flags & _TOTALS else _NO_TOTALS,
         unannounced=_take_unannounced(cursor) if flags & _UNANNOUNCED else {},
         attributes=_take_attributes(cursor) if flags & _ATTRIBUTES else {},
+        puts=dict(cursor.take_put() for _ in range(cursor.take_count())) if flags & _PUTS else {},
+        places=dict(cursor.take(_PLACE) for _ in range(cursor.take_byte())) if flags & _PLACES else {},
     )
 
 
@@ -238,6 +257,12 @@ def _put_attributes(parts: list[bytes], attributes: Mapping[str, Attribute]) -> 
     parts.append(len(attributes).to_bytes(2, "little"))
     for name, attribute in attributes.items():
         pack_attribute(parts, name, attribute)
+
+
+def _put_puts(parts: list[bytes], puts: Mapping[str, Put]) -> None:
+    parts.append(len(puts).to_bytes(2, "little"))
+    for name, put in puts.items():
+        pack_put(parts, name, put)
 
 
 def _take_attributes(cursor: Cursor) -> dict[str, Attribute]:

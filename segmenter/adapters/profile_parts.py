@@ -6,6 +6,7 @@ from typing import Any
 from segmenter.domain.events import AttributeValue
 from segmenter.domain.instants import Instant
 from segmenter.domain.profile import Attribute, Standing
+from segmenter.domain.puts import Put
 from segmenter.errors import InvariantError
 
 NONE: Instant = -(2**63)
@@ -25,6 +26,8 @@ _STANDING = Struct("<BBq")
 _INSTANT = Struct("<q")
 _FLOAT = Struct("<d")
 _LONG_COUNT = Struct("<I")
+# Where the rules have a customer beneath a put, by the byte that stands for it.
+_BENEATH = (None, False, True)
 
 
 class Cursor:
@@ -111,6 +114,12 @@ class Cursor:
         name, at, by = self.take_text(), self.take_instant(), self.take_text()
         return name, Attribute(at, by, self._take_value())
 
+    def take_put(self) -> tuple[str, Put]:
+        """Return the name of a segment, and what was said by hand of it."""
+        name, at, event_id, to = self.take_text(), self.take_instant(), self.take_text(), self.take_text()
+        until, because, by = self.take_instant(), self.take_text(), self.take_text()
+        return name, Put(at, event_id, to, until, because, by, _BENEATH[self.take_byte()])
+
     def _take_value(self) -> AttributeValue:
         match chr(self.take_byte()):
             case "n":
@@ -182,6 +191,13 @@ def pack_standing(parts: list[bytes], dimension: str, standing: Standing) -> Non
 def pack_attribute(parts: list[bytes], name: str, attribute: Attribute) -> None:
     """Pack an attribute's name and its newest value."""
     parts += (pack_text(name), _INSTANT.pack(attribute.at), pack_text(attribute.by), _pack_value(attribute.value))
+
+
+def pack_put(parts: list[bytes], name: str, put: Put) -> None:
+    """Pack the name of a segment, and what was said by hand of it."""
+    parts += (pack_text(name), _INSTANT.pack(put.at), pack_text(put.event_id), pack_text(put.to))
+    parts += (_INSTANT.pack(put.until), pack_text(put.because), pack_text(put.by))
+    parts.append(bytes((_BENEATH.index(put.is_in_by_rules),)))
 
 
 def _pack_value(value: AttributeValue) -> bytes:

@@ -28,8 +28,9 @@ from segmenter.errors import InvariantError
 from segmenter.ports import Source, Walk
 
 DEADLINE, RANK, HELD = "deadline", "rank", "held"
-_LAST_SLICE = 2**31
 _HIGHEST = 2**53 - 1
+# Beyond the ranking by value lie those that quintiles are cut from.
+_LAST_SLICE = {DEADLINE: 2**31, RANK: rank_slice(_HIGHEST), HELD: 2**31}
 _LEAST = -1
 
 
@@ -135,7 +136,7 @@ class RedisAudit:
         family, slice_of = self._index(lane, kind)
         low, after = _LEAST, None
         while True:
-            slices = (low, _LAST_SLICE)
+            slices = (low, _LAST_SLICE[kind])
             pairs = await pairs_between(self._client, family, slices, _HIGHEST, after, MOST_A_CALL)
             for pair in pairs:
                 yield pair

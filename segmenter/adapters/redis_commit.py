@@ -10,7 +10,7 @@ from segmenter.adapters.profile_codec import encode
 from segmenter.adapters.redis_outbox import pack_page
 from segmenter.adapters.redis_state import pack_notes, pack_outputs, size_field
 from segmenter.domain.instants import DAY, Instant
-from segmenter.domain.value import bucket_of, coarse_of
+from segmenter.domain.ranking import APART, BY_VALUE, scale_of
 from segmenter.ports import Commit, ProfileWrite
 
 # A sum of revenues is kept as two, of their low 26 bits and of the rest: see `lua/histogram.lua`.
@@ -93,8 +93,8 @@ class _Moves:
         self._wakes: _Groups = defaultdict(list)
         self._unranked: _Groups = defaultdict(list)
         self._ranked: _Groups = defaultdict(list)
-        # By log bucket: change of customers, of the low and of the high part of their revenues.
-        self._counts: dict[int, list[int]] = defaultdict(lambda: [0, 0, 0])
+        # By ranking and bucket: change of customers, of the low and of the high part of their places.
+        self._counts: dict[tuple[int, int], list[int]] = defaultdict(lambda: [0, 0, 0])
 
     def add(self, write: ProfileWrite) -> None:
         """Sort one customer in."""
@@ -110,7 +110,9 @@ class _Moves:
             self._move_deadline(name, queued_at(before), queued_at(after))
         before, after = write.revenue_before, write.revenue_after
         if before != after:
-            self._move_rank(name, ranked_by(before), ranked_by(after))
+            self._move_rank(name, BY_VALUE, ranked_by(before), ranked_by(after))
+        for ranking in write.places_before.keys() | write.places_after.keys():
+            self._move_rank(name, ranking, write.places_before.get(ranking), write.places_after.get(ranking))
 
     def _move_deadline(self, name: bytes, before: Instant | None, after: Instant | None) -> None:
         if before is not None:
@@ -118,21 +120,23 @@ class _Moves:
         if after is not None:
             self._wakes[after // DAY] += (b"%d" % after, name)
 
-    def _move_rank(self, name: bytes, before: int | None, after: int | None) -> None:
-        if before is not None:
-            self._unranked[rank_slice(before)].append(name)
-            self._count(before, -1)
-        if after is not None:
-            self._ranked[rank_slice(after)] += (b"%d" % after, name)
-            self._count(after, 1)
-
-    def _count(self, revenue: int, sign: int) -> None:
-        if revenue <= 0:  # indexed for sweeps, but not ranked
+    def _move_rank(self, name: bytes, ranking: int, before: int | None, after: int | None) -> None:
+        if before == after:
             return
-        count = self._counts[bucket_of(revenue)]
+        if before is not None:
+            self._unranked[rank_slice(before, ranking)].append(name)
+            self._count(ranking, before, -1)
+        if after is not None:
+            self._ranked[rank_slice(after, ranking)] += (b"%d" % after, name)
+            self._count(ranking, after, 1)
+
+    def _count(self, ranking: int, place: int, sign: int) -> None:
+        if place <= 0:  # indexed for sweeps, but not ranked
+            return
+        count = self._counts[ranking, scale_of(ranking).bucket_of(place)]
         count[0] += sign
-        count[1] += sign * (revenue & _LOW)
-        count[2] += sign * (revenue >> LOW_BITS)
+        count[1] += sign * (place & _LOW)
+        count[2] += sign * (place >> LOW_BITS)
 
     def groups(self) -> tuple[_Groups, ...]:
         """Return the groups in the order of the script."""
@@ -141,17 +145,23 @@ class _Moves:
     def coarse_counts(self) -> list[bytes]:
         """Return the changes of the coarse histogram."""
         changes: dict[int, list[int]] = defaultdict(lambda: [0, 0, 0])
-        for bucket, change in self._counts.items():
-            coarse = coarse_of(bucket)
+        for (ranking, bucket), change in self._counts.items():
+            coarse = coarse_number(ranking, bucket)
             changes[coarse] = [a + b for a, b in zip(changes[coarse], change, strict=True)]
         return [b"%d" % number for coarse, change in changes.items() for number in (coarse, *change)]
 
     def fine_counts(self) -> _Groups:
-        """Return the changes of the fine histograms, by factor of two."""
+        """Return the changes of the fine histograms, by coarse bucket."""
         groups: _Groups = defaultdict(list)
-        for bucket, (customers, low, high) in self._counts.items():
-            groups[coarse_of(bucket)] += (b"%d" % bucket, b"%d" % customers, b"%d" % low, b"%d" % high)
+        for (ranking, bucket), (customers, low, high) in self._counts.items():
+            number = ranking * APART + bucket
+            groups[coarse_number(ranking, bucket)] += (b"%d" % number, b"%d" % customers, b"%d" % low, b"%d" % high)
         return groups
+
+
+def coarse_number(ranking: int, bucket: int) -> int:
+    """Return the number of the coarse bucket, among those of all rankings, that a bucket belongs to."""
+    return ranking * APART + bucket // scale_of(ranking).fine
 
 
 def _held_groups(customers: Iterable[str], *, is_addition: bool) -> _Groups:

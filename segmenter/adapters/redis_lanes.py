@@ -29,6 +29,7 @@ from segmenter.adapters.redis_scripts import ACKNOWLEDGE, ACQUIRE, COMMIT, EARLI
 from segmenter.adapters.redis_state import pack_outputs, unpack_state, unpack_token
 from segmenter.domain.instants import DAY, SECOND, Instant, Span
 from segmenter.domain.profile import Profile
+from segmenter.domain.ranking import BY_VALUE, HIGHEST_PLACE
 from segmenter.domain.walking import END_OF_WALK, Stop, stop_of
 from segmenter.errors import InvariantError, TransientError
 from segmenter.ports import (
@@ -205,15 +206,16 @@ class RedisLaneStore:
         return None if lowest is None else int(lowest)
 
     async def ranked(
-        self, lane: int, low: int, high: int, after: tuple[int, str] | None, limit: int
+        self, lane: int, low: int, high: int, after: tuple[int, str] | None, limit: int, ranking: int = BY_VALUE
     ) -> list[tuple[int, str]]:
-        """Return (revenue, customer) with low ≤ revenue ≤ high beyond `after`, rising."""
-        start = (low, b"")
+        """Return (place, customer) with low ≤ place ≤ high beyond `after`, rising."""
+        # A lane's rankings lie side by side: none reads on into the next.
+        start, high = (low, b""), min(high, HIGHEST_PLACE)
         if after is not None:
             start = max(start, (after[0], after[1].encode()))
-        slices = (rank_slice(start[0]), rank_slice(high))
+        slices = (rank_slice(start[0], ranking), rank_slice(high, ranking))
         pairs = await pairs_between(self._client, self._keys(lane).ranks, slices, high, start, limit)
-        return [(revenue, name.decode()) for revenue, name in pairs]
+        return [(place, name.decode()) for place, name in pairs]
 
     async def held(self, lane: int, limit: int) -> list[str]:
         """Return held customers, in no order."""

@@ -5,6 +5,9 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+from segmenter.adapters.lane_limits import is_ranking_anew
+from segmenter.domain.conditions import Score
+from segmenter.domain.quintiles import Cuts
 from segmenter.domain.revision import FIRST
 from segmenter.domain.value import Boundary, Marks
 from segmenter.errors import InvariantError
@@ -31,7 +34,13 @@ def pack_notes(notes: LaneNotes) -> list[bytes]:
         *(b"rank_version", b"%d" % notes.rank_version),
         *(b"boundary", b"" if notes.boundary is None else pack_boundary(notes.boundary)),
         *(b"notes", _json({**rest, **_rarely(notes)})),
+        *(() if notes.revision == FIRST else (b"rules", b"" if is_ranking_anew(notes) else b"%d" % notes.revision)),
     ]
+
+
+def unpack_rules(packed: bytes | None) -> int | None:
+    """Return by which revision all customers of a lane are ranked; None: a walk is on its way to rank them anew."""
+    return FIRST if packed is None else int(packed) if packed else None
 
 
 def _rarely(notes: LaneNotes) -> dict[str, Any]:
@@ -42,6 +51,8 @@ def _rarely(notes: LaneNotes) -> dict[str, Any]:
         found["revision"] = notes.revision
     if notes.walk is not None:
         found["walk"] = _walk_form(notes.walk)
+    if notes.further_sweeps:
+        found["further_sweeps"] = {ranking: _sweep_form(sweep) for ranking, sweep in notes.further_sweeps.items()}
     if notes.orders or notes.held:
         found |= {"orders": notes.orders, "held": notes.held}
     return found
@@ -58,6 +69,7 @@ def unpack_notes(fields: Fields) -> LaneNotes:
         rank_version=int(fields[b"rank_version"]),
         boundary=unpack_boundary(fields[b"boundary"]) if fields[b"boundary"] else None,
         sweep=None if rest["sweep"] is None else _sweep(rest["sweep"]),
+        further_sweeps={int(ranking): _sweep(form) for ranking, form in rest.get("further_sweeps", {}).items()},
         announce_from=rest["announce_from"],
         recover_upto=rest["recover_upto"],
         # A lane that was stored by an older release has none of these.
@@ -75,23 +87,42 @@ def unpack_notes(fields: Fields) -> LaneNotes:
 @lru_cache(maxsize=64)
 def pack_boundary(boundary: Boundary) -> bytes:
     """Return a boundary as text."""
+    return _json(_boundary_form(boundary))
+
+
+def _boundary_form(boundary: Boundary) -> dict[str, Any]:
     marks = boundary.marks
-    return _json(
-        {
-            "number": boundary.number,
-            "marks": [marks.a, marks.a_stay, marks.b, marks.b_stay],
-            "ranked": boundary.ranked,
-            "total": boundary.total,
-            "seen": boundary.seen,
-            "shares": boundary.shares,
-            "is_announced": boundary.is_announced,
-        }
-    )
+    form = {
+        "number": boundary.number,
+        "marks": [marks.a, marks.a_stay, marks.b, marks.b_stay],
+        "ranked": boundary.ranked,
+        "total": boundary.total,
+        "seen": boundary.seen,
+        "shares": boundary.shares,
+        "is_announced": boundary.is_announced,
+    }
+    if boundary.cuts is not None:
+        form["cuts"] = _cuts_form(boundary.cuts)
+    if boundary.parts:
+        form["parts"] = [[ranking, _boundary_form(part)] for ranking, part in boundary.parts]
+    return form
+
+
+def _cuts_form(cuts: Cuts) -> dict[str, Any]:
+    return {"bounds": cuts.bounds, "ranked": cuts.ranked, "is_announced": cuts.is_announced}
+
+
+def _cuts(form: Mapping[str, Any]) -> Cuts:
+    bounds = {Score(name): (b[0], b[1], b[2], b[3]) for name, b in form["bounds"].items()}
+    return Cuts(bounds=bounds, ranked=form["ranked"], is_announced=form["is_announced"])
 
 
 def unpack_boundary(packed: bytes) -> Boundary:
     """Return the boundary that `pack_boundary` packed."""
-    form = json.loads(packed)
+    return _boundary(json.loads(packed))
+
+
+def _boundary(form: Mapping[str, Any]) -> Boundary:
     a, a_stay, b, b_stay = form["marks"]
     return Boundary(
         number=form["number"],
@@ -101,6 +132,8 @@ def unpack_boundary(packed: bytes) -> Boundary:
         seen=tuple(form["seen"]),
         shares=tuple((revenue, share) for revenue, share in form["shares"]),
         is_announced=form["is_announced"],
+        cuts=_cuts(form["cuts"]) if "cuts" in form else None,
+        parts=tuple((ranking, _boundary(part)) for ranking, part in form.get("parts", ())),
     )
 
 

@@ -10,6 +10,7 @@ import yaml
 from segmenter.adapters.codec_currencies import CURRENCIES
 from segmenter.adapters.rulebook_conditions import SECTION_OF_DIMENSION
 from segmenter.adapters.rulebook_dimensions import SEGMENTS_OF, care_in, engagement_in, interest_in, rhythm_in
+from segmenter.adapters.rulebook_population import population_in
 from segmenter.adapters.rulebook_rfm import group_names, rfm_in
 from segmenter.adapters.rulebook_scope import Scope
 from segmenter.adapters.rulebook_segments import segments_in
@@ -27,7 +28,7 @@ FORM = "1"
 _DIMENSIONS = ("rfm", "engagement", "interest", "care", "rhythm")
 _SECTIONS = ("rulebook", "currency", "rates", "calendar", "lifecycle", "value", *_DIMENSIONS, "storm", "segments")
 _LIFECYCLE = ("inactive_after", "counts_from")
-_VALUE = ("window", "a", "b", "band", "dwell", "min_ranked", "measure")
+_VALUE = ("window", "a", "b", "band", "dwell", "min_ranked", "measure", "population")
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +195,7 @@ def _value(root: Section, dedupe_horizon: Span | None, faults: Faults) -> ValueR
         dwell=read_span(section, "dwell", rule.dwell, 0, faults),
         min_ranked=read_whole(section, "min_ranked", rule.min_ranked, 1, faults),
         measure=read_choice(section, "measure", rule.measure, faults),
+        population=population_in(section, faults),
     )
     _check_shares(section, read, faults)
     if read.measure is not rule.measure and read.window is None and dedupe_horizon is not None:

@@ -20,6 +20,7 @@ from segmenter.domain.windows import ALL_HISTORY
 N = TypeVar("N", int, Decimal)
 
 _RFM = ("window", "recency", "frequency", "monetary", "groups")
+_FOUR = "a list of four bounds that rise, or quintiles"
 OTHERS = "others"
 MAX_GROUPS = 50
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -52,19 +53,18 @@ def rfm_in(node: yaml.Node, scope: Scope) -> RfmRule:
 
 def _bounds(
     section: Section, name: str, read: Callable[[str], N | None], expected: str, scope: Scope
-) -> tuple[N, ...]:
-    """Return four bounds that do not fall."""
+) -> tuple[N, ...] | Quintiles:
+    """Return four bounds that do not fall, or that they are cut among all who are ranked."""
     node, path = section.entries.get(name), section.path_of(name)
     if node is None:
         if isinstance(section.node, yaml.MappingNode):
-            scope.faults.add(section.node, path, "is missing, expected four bounds that rise")
+            scope.faults.add(section.node, path, f"is missing, expected {_FOUR}")
         return ()
     if scalar_of(node) == Quintiles.QUINTILES:
-        _refuse_quintiles(node, path, scope)
-        return ()
+        return Quintiles.QUINTILES
     if not isinstance(node, yaml.SequenceNode) or len(node.value) != 4:
         count = f"a list of {len(node.value)}" if isinstance(node, yaml.SequenceNode) else found_in(node)
-        scope.faults.add(node, path, f"found {count}, expected a list of four bounds that rise")
+        scope.faults.add(node, path, f"found {count}, expected {_FOUR}")
         return ()
     read_bounds = [
         value_in(item, f"{path}[{number}]", read, expected, scope.faults) for number, item in enumerate(node.value)
@@ -79,12 +79,9 @@ def _bounds(
     return tuple(bounds)
 
 
-def _refuse_quintiles(node: yaml.Node, path: str, scope: Scope) -> None:
-    """Refuse bounds that cut the ranked into five equal parts: nobody works them out among all lanes yet."""
-    scope.faults.add(node, path, "quintiles are not supported yet; give four bounds")
-
-
-def _floored(amounts: tuple[Decimal, ...]) -> tuple[int, ...]:
+def _floored(amounts: tuple[Decimal, ...] | Quintiles) -> tuple[int, ...] | Quintiles:
+    if isinstance(amounts, Quintiles):
+        return amounts
     return tuple(int(amount.to_integral_value(ROUND_FLOOR)) for amount in amounts)
 
 

@@ -91,6 +91,16 @@ EVENT_EXAMPLES: Mapping[str, Mapping[str, Json]] = {
         "consent": {"mail": True, "post": False},
         "known_since": "2019-04-01T00:00:00Z",
     },
+    "customer.put": {
+        "event_id": "e-993",
+        "type": "customer.put",
+        **_ORDER,
+        "segment": "vip",
+        "to": "in",
+        "until": "2026-12-01T00:00:00Z",
+        "because": "promised by the key account manager",
+        "by": "mara",
+    },
 }
 
 _TRAITS: TraitsForm = {

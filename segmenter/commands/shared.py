@@ -3,6 +3,9 @@
 Everything heavy is imported where it is used, so that `--help` answers at once.
 """
 
+import dataclasses
+import functools
+import inspect
 import json
 import logging
 import sys
@@ -10,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias, get_type_hints
 
 import typer
 
@@ -35,6 +38,35 @@ ConfigFile: TypeAlias = Annotated[
     typer.Option("--config", metavar="FILE.toml", help="Settings from this file; SEGMENTER_* variables win over it."),
 ]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+def spread(name: str, options: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Let a command take options together, as one value: typer shows and reads each field of the dataclass."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        signature = inspect.signature(command, eval_str=True)
+        hints = get_type_hints(options, include_extras=True)
+        more = [
+            inspect.Parameter(
+                one.name, inspect.Parameter.KEYWORD_ONLY, default=one.default, annotation=hints[one.name]
+            )
+            for one in dataclasses.fields(options)
+        ]
+
+        @functools.wraps(command)
+        def run(**given: object) -> None:
+            found = {one.name: given.pop(one.name) for one in more}
+            command(**given, **{name: options(**found)})
+
+        spread_out = [
+            parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+            for place in signature.parameters.values()
+            for parameter in (more if place.name == name else [place])
+        ]
+        run.__signature__ = signature.replace(parameters=spread_out)  # type: ignore[attr-defined]
+        return run
+
+    return decorate
 
 
 def settings_from(config: Path | None, *, is_service: bool = False) -> "Settings":

@@ -21,6 +21,7 @@ from segmenter.domain.causes import Tick
 from segmenter.domain.conditions import CUSTOM_PREFIX, OUT, SHADOW_PREFIX, Definition
 from segmenter.domain.dimensions import CARE, CHANNEL, ENGAGEMENT, INTEREST, RFM, RHYTHM
 from segmenter.domain.instants import Instant
+from segmenter.domain.populations import boundary_for
 from segmenter.domain.profile import LIFECYCLE, VALUE, Profile
 from segmenter.domain.rulebook import Rulebook
 from segmenter.domain.sight import Sight
@@ -66,8 +67,8 @@ class Inquiry:
         self.rulebook = rulebook
         self.boundary = boundary
         answer = standing_at(self.now, self.profile, rulebook, boundary)
-        self.sight = Sight(self.profile, self.now, rulebook, dict(answer.segments))
-        self.sight.scores = answer.scores
+        self.sight = Sight(self.profile, self.now, rulebook, dict(answer.segments), boundary)
+        self.sight.scores, self.sight.numbers = answer.scores, answer.numbers
 
     def account_of(self, dimension: str) -> Account:
         """Return what there is to say of a dimension of this rulebook, by its full name."""
@@ -85,6 +86,10 @@ class Inquiry:
             notes=(*self._notes(dimension, definition), *self._drift(dimension, segment)),
         )
 
+    def _own_boundary(self) -> Boundary | None:
+        """Return the boundary of those among whom the customer is ranked."""
+        return boundary_for(self.profile, self.rulebook, self.boundary)
+
     def _definition(self, dimension: str) -> Definition | None:
         return self.rulebook.plan.definition_by_dimension.get(dimension)
 
@@ -93,7 +98,7 @@ class Inquiry:
             return segment_rules(definition, self.sight)
         rules = {
             LIFECYCLE: lambda: lifecycle_rules(self.sight),
-            VALUE: lambda: value_rules(self.sight, self.boundary),
+            VALUE: lambda: value_rules(self.sight, self._own_boundary()),
             RFM: lambda: rfm_rules(self.sight),
             ENGAGEMENT: lambda: engagement_rules(self.sight),
             INTEREST: lambda: leader_rules(INTEREST, self.sight),
@@ -109,7 +114,7 @@ class Inquiry:
         if self.profile.is_anonymous:
             yield "known by an anonymous id only: no segments until identified"
         if dimension == VALUE:
-            yield from value_notes(self.sight, self.boundary)
+            yield from value_notes(self.sight, self._own_boundary())
         if dimension == RFM:
             yield from rfm_notes(self.sight)
         if definition is not None:

@@ -8,6 +8,7 @@ from segmenter.domain.explanation import Explained
 from segmenter.domain.instants import Instant, rfc3339, span_text, span_words
 from segmenter.domain.lifecycle import Lifecycle, inactive_at
 from segmenter.domain.money import money_text
+from segmenter.domain.populations import population_of
 from segmenter.domain.profile import VALUE
 from segmenter.domain.sight import Sight
 from segmenter.domain.value import A, B, Boundary, C, grade, is_fall, share_above
@@ -102,6 +103,12 @@ def _revenue(sight: Sight) -> str:
 
 def value_notes(sight: Sight, boundary: Boundary | None) -> Iterable[str]:
     """Say what holds a class back: no boundary, too few ranked, the band, or the dwell."""
+    if (population := sight.rulebook.value.population) is not None:
+        value = population_of(sight.profile, population)
+        whom = (
+            f"with {population.attribute} {value}" if value else f"with none of the values of {population.attribute}"
+        )
+        yield f"ranked among customers {whom}"
     if boundary is None:
         yield "there is no boundary yet: classes come with the first one"
         return

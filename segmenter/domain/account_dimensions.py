@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from math import ceil, log2
 
+from segmenter.domain.account_quintiles import cut_scores
 from segmenter.domain.account_rule import RuleAccount, all_parts, any_parts, known
 from segmenter.domain.behaviour import Warmth
 from segmenter.domain.conditions import Bound, Comparison, Measure, Measured, Score
@@ -23,10 +24,8 @@ from segmenter.domain.dimensions import (
 )
 from segmenter.domain.explanation import Explained, explained, must_end
 from segmenter.domain.instants import Instant, Span, rfc3339, span_text, span_words
-from segmenter.domain.rulebook import CareRule, EngagementRule, Quintiles, RfmRule
+from segmenter.domain.rulebook import CareRule, EngagementRule, Quintiles
 from segmenter.domain.sight import Sight
-
-_SCORED = {Score.RECENCY: "recency", Score.FREQUENCY: "frequency", Score.MONETARY: "monetary value"}
 
 
 def rfm_rules(sight: Sight) -> tuple[RuleAccount, ...]:
@@ -36,6 +35,8 @@ def rfm_rules(sight: Sight) -> tuple[RuleAccount, ...]:
         return ()
     if not sight.scores:
         lacks = Explained("orders", False, "0", ">= 1", None, "1 more")
+        if sight.numbers:
+            lacks = Explained("quintiles", False, "none yet", "the first ones", None, "the first quintiles")
         return tuple(RuleAccount(name, lacks) for name in [*(name for name, _ in rule.groups), OTHERS])
     groups = [(name, explained(group, sight)) for name, group in rule.groups]
     rules, earlier = list[RuleAccount](), list[str]()
@@ -54,11 +55,18 @@ def _taken(name: str) -> Explained:
 
 
 def rfm_notes(sight: Sight) -> Iterable[str]:
-    """Say of each score what it was made from, and what the next better one takes."""
-    rule = sight.rulebook.rfm
+    """Say of each score what it was made from, what the next better one takes, and what keeps it silent."""
+    rule, cuts = sight.rulebook.rfm, None if sight.boundary is None else sight.boundary.cuts
     if rule is None or not sight.scores:
         return
-    yield _recency_note(rule, sight)
+    if rule.cut_scores and cuts is not None and not cuts.is_announced:
+        min_ranked = sight.rulebook.value.min_ranked
+        few = f"{cuts.ranked} customers are ranked, min_ranked is {min_ranked}"
+        yield f"groups are computed but not announced: {few}"
+    for cut in cut_scores(sight):
+        yield f"{cut.score}{cut.number}: {cut.condition}, {cut.actual}, which is {cut.threshold}"
+    if not isinstance(rule.recency, Quintiles):
+        yield _recency_note(rule.recency, sight)
     counted = (
         (Score.FREQUENCY, Measure.ORDERS, rule.frequency),
         (Score.MONETARY, Measure.NET_REVENUE, rule.monetary),
@@ -66,7 +74,6 @@ def rfm_notes(sight: Sight) -> Iterable[str]:
     for letter, measure, bounds in counted:
         score = sight.scores[letter]
         if isinstance(bounds, Quintiles):
-            yield f"{letter}{score}: {_SCORED[letter]}, among the fifths of all who are ranked"
             continue
         bound = Decimal(bounds[min(score, 4) - 1])
         leaf = explained(Measured(measure, Bound(Comparison.MORE_THAN, bound), rule.window), sight)
@@ -74,11 +81,9 @@ def rfm_notes(sight: Sight) -> Iterable[str]:
         yield f"{letter}{score}: {leaf.condition} {leaf.actual}{better}"
 
 
-def _recency_note(rule: RfmRule, sight: Sight) -> str:
-    score, last_at = sight.scores[Score.RECENCY], last_order_at(sight)
-    if last_at is None or isinstance(rule.recency, Quintiles):
-        return f"r{score}: recency, among the fifths of all who are ranked"
-    falls_at = None if score == 1 else last_at + rule.recency[5 - score] + 1
+def _recency_note(bounds: tuple[Span, ...], sight: Sight) -> str:
+    score, last_at = sight.scores[Score.RECENCY], sight.numbers[Score.RECENCY]
+    falls_at = None if score == 1 else last_at + bounds[5 - score] + 1
     falls = "" if falls_at is None else f"; r{score - 1} at {rfc3339(falls_at)} unless an order"
     return f"r{score}: last order {rfc3339(last_at)}{falls}"
 

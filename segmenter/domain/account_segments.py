@@ -48,6 +48,7 @@ def segment_notes(definition: Definition, sight: Sight) -> Iterable[str]:
         kept = definition.stay_at_least if standing.segment == IN else definition.cooldown
         name, way = ("stay_at_least", "leaving") if standing.segment == IN else ("cooldown", "entering")
         yield f"{way} is held back by {name} {span_text(kept)} until {rfc3339(standing.since + kept)}"
+    yield from _put_notes(definition, sight)
     if definition.state is State.SHADOW:
         yield "in state shadow: counted, and told to nobody"
     if definition.announce is Announce.NEVER:
@@ -56,3 +57,14 @@ def segment_notes(definition: Definition, sight: Sight) -> Iterable[str]:
     for leaf in dict.fromkeys([*leaves_of(definition.when), *more]):
         if note := bucket_note(leaf):
             yield f"{name_of(leaf)} is {note}"
+
+
+def _put_notes(definition: Definition, sight: Sight) -> Iterable[str]:
+    """Say who has put him in or out by hand, until when and why, and where the rules alone would have him."""
+    put = sight.profile.puts.get(definition.name)
+    if put is None or not put.holds_at(sight.now):
+        return
+    by = f" by {put.by}" if put.by else ""
+    said = f"put {put.to} by hand{by} at {rfc3339(put.at)}, until {rfc3339(put.until)}"
+    yield f"{said}: {put.because}"
+    yield f"by the rules alone he would be {IN if put.is_in_by_rules else OUT}"

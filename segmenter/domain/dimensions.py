@@ -10,6 +10,8 @@ from segmenter.domain.behaviour import Rating, Warmth, leading
 from segmenter.domain.conditions import Score
 from segmenter.domain.evaluation import find
 from segmenter.domain.instants import DAY, Instant
+from segmenter.domain.quintiles import scored
+from segmenter.domain.ranking import BY_SCORE, HIGHEST_PLACE
 from segmenter.domain.rulebook import CareRule, EngagementRule, Quintiles, RfmRule, RhythmRule
 from segmenter.domain.sight import Sight
 from segmenter.domain.windows import NEVER
@@ -43,36 +45,59 @@ def _rfm(rule: RfmRule, sight: Sight) -> Instant:
     last_at = last_order_at(sight)
     if last_at is None:
         return NEVER
-    recency_until = _score_recency(rule, last_at, sight)
     exits = [(rule.window.exit_at(at), order.net) for at, order in sight.orders]
     inside = [one for one in exits if one[0] > sight.now]
     loose = [(rule.window.exit_at(one.at), -one.amount) for one in sight.ledger.loose_refunds.values()]
     orders, net = len(inside), sum(part for at, part in [*inside, *loose] if at > sight.now)
     if rule.window.span is None:
         orders, net = orders + sight.folded.orders, net + sight.folded.net
-    sight.scores[Score.FREQUENCY] = _rising(orders, rule.frequency)
-    sight.scores[Score.MONETARY] = _rising(net, rule.monetary)
+    sight.numbers = {Score.RECENCY: last_at, Score.FREQUENCY: orders, Score.MONETARY: net}
+    until = min((at for at, _ in [*inside, *loose] if at > sight.now), default=NEVER)
+    if rule.cut_scores and not _place(rule, sight):
+        return until
+    until = min(until, _score(rule, sight))
     sight.segments[RFM] = next((name for name, group in rule.groups if find(group, sight).holds), OTHERS)
-    return min([recency_until, *(at for at, _ in [*inside, *loose] if at > sight.now)])
+    return until
+
+
+def _place(rule: RfmRule, sight: Sight) -> bool:
+    """Put him into the rankings that quintiles are cut from; tell whether there are any quintiles yet."""
+    # Net revenue below 0 is nothing: nobody is worth less than one who sent everything back.
+    sight.numbers[Score.MONETARY] = min(max(0, sight.numbers[Score.MONETARY]), HIGHEST_PLACE - 1)
+    for score in rule.cut_scores:
+        sight.places[BY_SCORE[score]] = sight.numbers[score] + 1
+    cuts = None if sight.boundary is None else sight.boundary.cuts
+    return cuts is not None and all(score in cuts.bounds for score in rule.cut_scores)
+
+
+def _score(rule: RfmRule, sight: Sight) -> Instant:
+    """Score what he comes to, and return until when time alone leaves that as it is."""
+    counted = ((Score.FREQUENCY, rule.frequency), (Score.MONETARY, rule.monetary))
+    for score, bounds in counted:
+        sight.scores[score] = scored(sight.numbers[score], _bounds(score, bounds, sight))
+    last_at = sight.numbers[Score.RECENCY]
+    if isinstance(rule.recency, Quintiles):
+        # Bounds of recency are instants: time passes for all alike.
+        sight.scores[Score.RECENCY] = scored(last_at, _bounds(Score.RECENCY, rule.recency, sight))
+        return NEVER
+    place = next((place for place, bound in enumerate(rule.recency) if sight.now - last_at <= bound), None)
+    sight.scores[Score.RECENCY] = 1 if place is None else 5 - place
+    return NEVER if place is None else last_at + rule.recency[place] + 1
+
+
+def _bounds(score: Score, bounds: tuple[int, ...] | Quintiles, sight: Sight) -> tuple[int, ...]:
+    """Return the bounds of the rule, or those the leader has found."""
+    if not isinstance(bounds, Quintiles):
+        return bounds
+    assert sight.boundary is not None  # noqa: S101 - asked for only where there are quintiles
+    assert sight.boundary.cuts is not None  # noqa: S101
+    return sight.boundary.cuts.bounds[score]
 
 
 def last_order_at(sight: Sight) -> Instant | None:
     """Return the time of the last order that counts."""
     times = [at for at, _ in sight.orders]
     return max([*times, sight.folded.last_at] if sight.folded.last_at is not None else times, default=None)
-
-
-def _score_recency(rule: RfmRule, last_at: Instant, sight: Sight) -> Instant:
-    """Score how long ago the last order was, and return when the score falls."""
-    assert not isinstance(rule.recency, Quintiles)  # noqa: S101 - refused by whoever reads rulebooks
-    place = next((place for place, bound in enumerate(rule.recency) if sight.now - last_at <= bound), None)
-    sight.scores[Score.RECENCY] = 1 if place is None else 5 - place
-    return NEVER if place is None else last_at + rule.recency[place] + 1
-
-
-def _rising(number: int, bounds: tuple[int, ...] | Quintiles) -> int:
-    assert not isinstance(bounds, Quintiles)  # noqa: S101 - as above
-    return 1 + sum(1 for bound in bounds if number > bound)
 
 
 def _engagement(rule: EngagementRule, sight: Sight) -> Instant:

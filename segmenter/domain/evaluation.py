@@ -27,6 +27,7 @@ from segmenter.domain.finding import Finding, all_of, any_of, negated
 from segmenter.domain.following import sequence_finding
 from segmenter.domain.instants import Instant
 from segmenter.domain.measuring import measured
+from segmenter.domain.puts import Put
 from segmenter.domain.sight import Sight
 from segmenter.domain.windows import NEVER
 
@@ -119,6 +120,35 @@ _FINDERS: Mapping[type, Callable[[Any, Sight], Finding]] = {
 
 def membership(definition: Definition, sight: Sight) -> tuple[Finding, bool]:
     """Return whether a customer is in a segment now, and whether a move is held back by a stay or a cooldown."""
+    put = sight.open_puts.get(definition.name)
+    return _by_rules(definition, sight) if put is None else (_by_hand(definition, put, sight), False)
+
+
+def _by_hand(definition: Definition, put: Put, sight: Sight) -> Finding:
+    """Return where a put has the customer, or where the rules have him now that it is over; keep what these say.
+
+    Stays and cooldowns are about what is told, and do not count beneath a put.
+    """
+    if put.is_in_by_rules:
+        leave = Not(definition.when) if definition.leave_when is None else definition.leave_when
+        ruled = negated(find(leave, sight))
+    else:
+        ruled = _entering(definition, sight)
+    if not put.holds_at(sight.now):
+        sight.in_by_rules[definition.name] = None
+        return ruled
+    sight.in_by_rules[definition.name] = ruled.holds
+    return Finding(put.to == IN, min(put.until, ruled.until))
+
+
+def _entering(definition: Definition, sight: Sight) -> Finding:
+    enters = find(definition.when, sight)
+    if definition.leave_when is None:
+        return enters
+    return all_of((enters, negated(find(definition.leave_when, sight))))
+
+
+def _by_rules(definition: Definition, sight: Sight) -> tuple[Finding, bool]:
     present = sight.profile.present.get(definition.dimension)
     if present is not None and present.segment == IN:
         leaves = (
@@ -130,9 +160,7 @@ def membership(definition: Definition, sight: Sight) -> tuple[Finding, bool]:
         if leaves.holds and sight.now < stays_until:
             return Finding(True, min(stays_until, leaves.until)), True
         return negated(leaves), False
-    enters = find(definition.when, sight)
-    if definition.leave_when is not None:
-        enters = all_of((enters, negated(find(definition.leave_when, sight))))
+    enters = _entering(definition, sight)
     if enters.holds and present is not None and sight.now < (free_at := present.since + definition.cooldown):
         return Finding(False, min(free_at, enters.until)), True
     return enters, False
@@ -160,9 +188,11 @@ def segments_of(sight: Sight) -> tuple[Instant, tuple[str, ...]]:
 
 
 def touched_until(definitions: Iterable[Definition], sight: Sight) -> Instant | None:
-    """Return until when these stay as they are; None where one of them moves, or is or was held."""
+    """Return until when these stay as they are; None where one of them moves, is or was held, or is put by hand."""
     until, was_held = NEVER, sight.behaviour.held
     for definition in definitions:
+        if definition.name in sight.open_puts:
+            return None
         answer, is_held = membership(definition, sight)
         dimension = definition.dimension
         if is_held or dimension in was_held or answer.holds != (sight.segments.get(dimension) == IN):

@@ -219,6 +219,23 @@ class CustomerUpdated(_Event):
     """When the shop first knew him: RFC 3339 with zone."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CustomerPut(_Event):
+    """Somebody puts a customer in or out of a declared segment by hand, or leaves him to the rules again."""
+
+    type: Literal["customer.put"] = "customer.put"
+    segment: str
+    """The name of a segment that the rulebook declares. One that it does not declare yet waits for it."""
+    to: Literal["in", "out", "auto"]
+    """Where he is from now on; `auto`: where the rules have him, and an earlier put ends."""
+    until: datetime | None = None
+    """When it ends by itself: RFC 3339 with zone, after `occurred_at`. Needed unless `to` is `auto`."""
+    because: str | None = None
+    """Why, for whoever looks; at most 1,024 bytes. Needed unless `to` is `auto`."""
+    by: str | None = None
+    """Who did it; at most 256 bytes."""
+
+
 Event: TypeAlias = (
     OrderPlaced
     | OrderPaid
@@ -232,6 +249,7 @@ Event: TypeAlias = (
     | SupportRated
     | Contact
     | CustomerUpdated
+    | CustomerPut
 )
 
 OrderFact: TypeAlias = OrderPlaced | OrderPaid | OrderDelivered | OrderCancelled | OrderUpdated | OrderRefunded

@@ -1,14 +1,17 @@
 """What another rulebook would make of a customer as he is stored: where he is now, where he would be, and why."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from segmenter.domain.account import Inquiry, is_declared_name
 from segmenter.domain.causes import Tick
-from segmenter.domain.conditions import IN, OUT, State
+from segmenter.domain.conditions import IN, OUT, Score, State
 from segmenter.domain.explanation import Explained
 from segmenter.domain.instants import Instant
+from segmenter.domain.populations import rankings_of
 from segmenter.domain.profile import Profile
+from segmenter.domain.quintiles import Bounds, Cuts, sorted_bounds
+from segmenter.domain.ranking import BY_SCORE
 from segmenter.domain.rulebook import Rulebook
 from segmenter.domain.standing import standing_at
 from segmenter.domain.step import step
@@ -42,13 +45,7 @@ class Foresight:
     @property
     def ranks_anew(self) -> bool:
         """Tell whether classes need boundaries that the running system does not have."""
-        one, other = self.running, self.planned
-        return (one.value, one.lifecycle.counts_from, one.currency, one.rates) != (
-            other.value,
-            other.lifecycle.counts_from,
-            other.currency,
-            other.rates,
-        )
+        return _ranked_by(self.running) != _ranked_by(self.planned)
 
     def seen(self, profile: Profile, at: Instant, boundary: Boundary | None, planned: Boundary | None) -> Foreseen:
         """Return where a stored customer is and would be when his lane has come to `at`.
@@ -68,14 +65,39 @@ class Foresight:
         """Return what a customer would be ranked by; None for who is no buyer."""
         return self._totalled(profile, at).ranked_revenue
 
-    def boundary_of(self, revenues: Iterable[int]) -> Boundary | None:
-        """Return the boundary by a full sort of all revenues; None where nobody is ranked."""
-        ranked = [revenue for revenue in revenues if revenue > 0]
+    def places_of(self, profile: Profile, at: Instant) -> Mapping[int, int]:
+        """Return under which numbers a customer would be kept in the rankings that quintiles are cut from."""
+        work = self._totalled(profile, at)
+        return standing_at(work.settled_at, work, self.planned, None).places
+
+    def boundary_of(
+        self, revenues: Iterable[int], places: Mapping[int, Iterable[int]] | None = None
+    ) -> Boundary | None:
+        """Return the boundary by a full sort of all revenues, and of all places; None where nobody is ranked."""
+        ranked, least = [revenue for revenue in revenues if revenue > 0], self.planned.value.min_ranked
         marks = sorted_marks(ranked, self.planned.value)
         if marks is None:
             return None
-        is_announced = len(ranked) >= self.planned.value.min_ranked
-        return Boundary(number=0, marks=marks, ranked=len(ranked), total=sum(ranked), is_announced=is_announced)
+        return Boundary(
+            number=0,
+            marks=marks,
+            ranked=len(ranked),
+            total=sum(ranked),
+            is_announced=len(ranked) >= least,
+            cuts=_cuts_of(places or {}, self.planned),
+            parts=tuple(self._parts(places or {})),
+        )
+
+    def _parts(self, places: Mapping[int, Iterable[int]]) -> Iterator[tuple[int, Boundary]]:
+        for ranking in rankings_of(self.planned.value.population):
+            ranked = [revenue for revenue in places.get(ranking, ()) if revenue > 0]
+            marks = sorted_marks(ranked, self.planned.value)
+            if marks is not None:
+                is_announced = len(ranked) >= self.planned.value.min_ranked
+                yield (
+                    ranking,
+                    Boundary(number=0, marks=marks, ranked=len(ranked), total=sum(ranked), is_announced=is_announced),
+                )
 
     def why(self, foreseen: Foreseen, dimension: str, planned: Boundary | None) -> str:
         """Return the conditions that would put a customer where he would be, or keep him out."""
@@ -109,6 +131,26 @@ class Foresight:
         work.settled_at = max(work.settled_at, at)
         work.totals = totals_of(work.ledger, work.settled_at, self.planned)
         return work
+
+
+def _ranked_by(rulebook: Rulebook) -> tuple[object, ...]:
+    """Return what decides among whom, and by what, customers are ranked."""
+    window = rulebook.rfm.window if rulebook.rfm is not None and rulebook.cut_scores else None
+    counted = rulebook.lifecycle.counts_from, rulebook.currency, rulebook.rates
+    return rulebook.value, *counted, rulebook.cut_scores, window
+
+
+def _cuts_of(places: Mapping[int, Iterable[int]], rulebook: Rulebook) -> Cuts | None:
+    """Return the quintiles by a full sort of the places of everybody in each ranking."""
+    bounds: dict[Score, Bounds] = {}
+    ranked = 0
+    for score in rulebook.cut_scores:
+        numbers = [place - 1 for place in places.get(BY_SCORE[score], ())]
+        found, ranked = sorted_bounds(numbers), len(numbers)
+        if found is None:
+            return None
+        bounds[score] = found
+    return Cuts(bounds=bounds, ranked=ranked, is_announced=ranked >= rulebook.value.min_ranked) if bounds else None
 
 
 def _with_drafts(rulebook: Rulebook) -> Rulebook:

@@ -14,15 +14,25 @@ from segmenter.domain.behaviour import (
     with_ticket,
     with_topic,
 )
-from segmenter.domain.causes import Arrived
-from segmenter.domain.conditions import Activity, Bound, Comparison
+from segmenter.domain.causes import Arrived, Rejection, RejectReason
+from segmenter.domain.conditions import CUSTOM_PREFIX, IN, SHADOW_PREFIX, Activity, Bound, Comparison
 from segmenter.domain.dimensions import ENGAGEMENT, engagement_of, leaders_of
-from segmenter.domain.events import Click, Contact, Event, OrderPlaced, SupportClosed, SupportOpened, SupportRated
+from segmenter.domain.events import (
+    Click,
+    Contact,
+    CustomerPut,
+    Event,
+    OrderPlaced,
+    SupportClosed,
+    SupportOpened,
+    SupportRated,
+)
 from segmenter.domain.following import steps_met, with_step
 from segmenter.domain.instants import Instant
 from segmenter.domain.ledger import id_hash
 from segmenter.domain.plan import Plan, Tally
 from segmenter.domain.profile import Profile
+from segmenter.domain.puts import PUTS_KEPT, with_put
 from segmenter.domain.rulebook import EngagementRule, InterestRule, Rulebook
 from segmenter.domain.sealed import SealedLedger
 from segmenter.domain.sight import Sight
@@ -53,6 +63,18 @@ def rating_noted(profile: Profile, event: SupportRated, at: Instant, event_id: s
     return True
 
 
+def put_noted(profile: Profile, cause: Arrived, event: CustomerPut) -> Rejection | None:
+    """Keep what somebody says by hand; return why it cannot be."""
+    is_in = IN in (profile.segment_in(f"{prefix}{event.segment}") for prefix in (CUSTOM_PREFIX, SHADOW_PREFIX))
+    puts = with_put(profile.puts, event, cause.at, cause.event_id, is_in=is_in, now=profile.settled_at)
+    if puts is None:
+        found = f"{PUTS_KEPT} segments are kept in which this customer is put by hand, and this is another"
+        return Rejection(RejectReason.TOO_MANY_FACTS, f"segment: {found}; expected at most {PUTS_KEPT}")
+    if puts is not profile.puts:
+        profile.puts = puts
+    return None
+
+
 def noted(
     profile: Profile, event: Event, cause: Arrived, rulebook: Rulebook, last_seen_at: Instant | None
 ) -> Collection[int] | None:
@@ -75,6 +97,8 @@ def noted(
     if isinstance(event, Contact):
         _count(profile, (plan.contact_tallies, plan), event, at, touched)
         return touched
+    if isinstance(event, CustomerPut):
+        return touched | plan.places_of(event.segment)
     if isinstance(event, OrderPlaced):
         if rulebook.interest is not None and event.channel is not None:
             _note_channel(profile, event.channel, at, rulebook.interest)

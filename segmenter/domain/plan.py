@@ -101,6 +101,10 @@ class Plan:
         """Tell whether there is nothing but lifecycle and value."""
         return not (self.definitions or self.has_dimensions or self.paused)
 
+    def places_of(self, segment: str) -> set[int]:
+        """Return the places of the definitions with this name, live or in trial."""
+        return {place for place, definition in enumerate(self.definitions) if definition.name == segment}
+
     def asked_of(self, touched: Iterable[int]) -> list[Definition]:
         """Return the definitions to be asked again, with those that name them, each after those it names."""
         all_touched = set(touched)

@@ -7,6 +7,7 @@ from segmenter.domain.behaviour import NO_BEHAVIOUR, Behaviour
 from segmenter.domain.events import ANONYMOUS_PREFIX, AttributeValue
 from segmenter.domain.instants import BEGINNING, Instant
 from segmenter.domain.ledger import Ledger, Totals
+from segmenter.domain.puts import Put
 from segmenter.domain.sealed import Sealed, SealedLedger
 
 LIFECYCLE = "lifecycle"
@@ -50,10 +51,14 @@ class Dossier:
     unannounced: Mapping[str, str | None] = field(default_factory=dict)
     """What was last announced, only for dimensions where that is not what is present. None: nothing was."""
     attributes: Mapping[str, Attribute] = field(default_factory=dict)
+    puts: Mapping[str, Put] = field(default_factory=dict)
+    """What somebody said by hand, by the name of the segment."""
+    places: Mapping[int, int] = field(default_factory=dict)
+    """Under which number he is kept in each ranking beside that by value."""
 
     def copy(self) -> "Dossier":
         """Return one whose fields can be replaced without changing this one."""
-        return Dossier(self.totals, self.present, self.unannounced, self.attributes)
+        return Dossier(self.totals, self.present, self.unannounced, self.attributes, self.puts, self.places)
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -138,6 +143,24 @@ class Profile:
     def attributes(self, attributes: Mapping[str, Attribute]) -> None:
         self._own_dossier().attributes = attributes
         self.has_attributes = bool(attributes)
+
+    @property
+    def puts(self) -> Mapping[str, Put]:
+        """Return what somebody said by hand, by the name of the segment."""
+        return self.dossier.puts
+
+    @puts.setter
+    def puts(self, puts: Mapping[str, Put]) -> None:
+        self._own_dossier().puts = puts
+
+    @property
+    def places(self) -> Mapping[int, int]:
+        """Return under which number he is kept in each ranking beside that by value."""
+        return self.dossier.places
+
+    @places.setter
+    def places(self, places: Mapping[int, int]) -> None:
+        self._own_dossier().places = places
 
     @property
     def behaviour(self) -> Behaviour:

@@ -1,8 +1,9 @@
 """Why somebody moved in a dimension beyond lifecycle and value, or in a declared segment."""
 
 from segmenter.domain.account_dimensions import care_rules
+from segmenter.domain.account_quintiles import cut_scores
 from segmenter.domain.changes import Change, Reason
-from segmenter.domain.conditions import IN
+from segmenter.domain.conditions import IN, Definition
 from segmenter.domain.dimensions import (
     CARE,
     CHANNEL,
@@ -17,21 +18,26 @@ from segmenter.domain.dimensions import (
     silence_of,
 )
 from segmenter.domain.explanation import leaves_explained
-from segmenter.domain.instants import Instant, span_text
+from segmenter.domain.instants import Instant, rfc3339, span_text
 from segmenter.domain.profile import Profile
 from segmenter.domain.rulebook import Rulebook
 from segmenter.domain.sight import Sight
+from segmenter.domain.value import Boundary
 
 # A rule of a hundred leaves is told by its first ones; `segmenter customer --why` tells them all.
 REASONS_TOLD = 20
 
 
-def further_reasons(change: Change, profile: Profile, now: Instant, rulebook: Rulebook) -> tuple[Reason, ...]:
+def further_reasons(
+    change: Change, profile: Profile, now: Instant, rulebook: Rulebook, boundary: Boundary | None
+) -> tuple[Reason, ...]:
     """Return the conditions that put the customer where this change says he is now."""
     present = {dimension: standing.segment for dimension, standing in profile.present.items()}
-    sight = Sight(profile, now, rulebook, present)
+    sight = Sight(profile, now, rulebook, present, boundary)
     definition = rulebook.plan.definition_by_dimension.get(change.dimension)
     if definition is not None:
+        if (by_hand := _put_reason(definition, sight)) is not None:
+            return (by_hand,)
         leaves = leaves_explained(definition, sight, is_in=change.after == IN)
         told = [
             Reason(dimension=change.dimension, condition=leaf.condition, actual=leaf.actual, threshold=leaf.threshold)
@@ -42,7 +48,26 @@ def further_reasons(change: Change, profile: Profile, now: Instant, rulebook: Ru
     if found is None:
         return ()
     condition, actual, threshold = found
-    return (Reason(dimension=change.dimension, condition=condition, actual=actual, threshold=threshold),)
+    told = [Reason(dimension=change.dimension, condition=condition, actual=actual, threshold=threshold)]
+    if change.dimension == RFM:
+        told += [
+            Reason(
+                dimension=RFM, condition=cut.condition, actual=f"{cut.number}: {cut.actual}", threshold=cut.threshold
+            )
+            for cut in cut_scores(sight)
+        ]
+    return tuple(told)
+
+
+def _put_reason(definition: Definition, sight: Sight) -> Reason | None:
+    """Return the put that holds; where one has just ended the rules decide again."""
+    put = sight.profile.puts.get(definition.name)
+    if put is None or not put.holds_at(sight.now):
+        return None
+    threshold = f"until {rfc3339(put.until)}"
+    return Reason(
+        dimension=definition.dimension, condition=f"put {put.to} by hand", actual=put.because, threshold=threshold
+    )
 
 
 def _found(change: Change, sight: Sight) -> tuple[str, str, str] | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
-from segmenter.domain.conditions import Condition, Definition
+from segmenter.domain.conditions import Condition, Definition, Score
 from segmenter.domain.holding import StormRule
 from segmenter.domain.instants import DAY, Span
 from segmenter.domain.plan import Plan, plan_of
@@ -36,6 +36,17 @@ class RankedBy(StrEnum):
     MARGIN = "margin"
 
 
+MOST_POPULATIONS = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Population:
+    """The attribute whose values part customers into populations, each ranked apart; at most eight, sorted."""
+
+    attribute: str
+    values: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValueRule:
     """How revenue is classed: cumulative shares `a` and `b` of a trailing window.
@@ -51,6 +62,8 @@ class ValueRule:
     dwell: Span = 7 * DAY
     min_ranked: int = 50
     measure: RankedBy = RankedBy.NET_REVENUE
+    population: Population | None = None
+    """None: all customers are ranked together."""
 
 
 class Quintiles(StrEnum):
@@ -73,6 +86,12 @@ class RfmRule:
     frequency: tuple[int, ...] | Quintiles
     monetary: tuple[int, ...] | Quintiles
     groups: tuple[tuple[str, Condition], ...] = ()
+
+    @property
+    def cut_scores(self) -> tuple[Score, ...]:
+        """Return the scores that are cut by quintiles."""
+        rules = {Score.RECENCY: self.recency, Score.FREQUENCY: self.frequency, Score.MONETARY: self.monetary}
+        return tuple(score for score, rule in rules.items() if isinstance(rule, Quintiles))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,10 +169,21 @@ class Rulebook:
 
     def __post_init__(self) -> None:
         """Work out the plan once."""
-        has_dimensions = any((self.rfm, self.engagement, self.interest, self.care, self.rhythm))
+        further = (self.rfm, self.engagement, self.interest, self.care, self.rhythm, self.value.population)
+        has_dimensions = any(further)
         has_clicks = self.engagement is not None or self.interest is not None
         plan = plan_of(self.segments, has_dimensions=has_dimensions, has_clicks=has_clicks)
         object.__setattr__(self, "plan", plan)
+
+    @property
+    def cut_scores(self) -> tuple[Score, ...]:
+        """Return the scores of RFM that are cut by quintiles, for which the leader has to rank."""
+        return () if self.rfm is None else self.rfm.cut_scores
+
+    @property
+    def ranks_further(self) -> bool:
+        """Tell whether customers are ranked otherwise than by value among all."""
+        return bool(self.cut_scores) or self.value.population is not None
 
     def storm_of(self, dimension: str) -> StormRule:
         """Return when too many leave a declared segment."""

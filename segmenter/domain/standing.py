@@ -4,13 +4,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from segmenter.domain.changes import Change, Reason
-from segmenter.domain.conditions import Definition, is_declared
+from segmenter.domain.conditions import Definition, Score, is_declared
 from segmenter.domain.dimensions import dimensions_of
 from segmenter.domain.evaluation import segments_of, touched_until
 from segmenter.domain.instants import Instant, rfc3339, span_text
 from segmenter.domain.lifecycle import Lifecycle, inactive_at, lifecycle_at
 from segmenter.domain.money import money_text
+from segmenter.domain.populations import boundary_for, population_of, ranking_of
 from segmenter.domain.profile import LIFECYCLE, VALUE, Profile
+from segmenter.domain.ranking import HIGHEST_PLACE
 from segmenter.domain.reasons import further_reasons
 from segmenter.domain.rulebook import Rulebook
 from segmenter.domain.sight import Sight
@@ -27,6 +29,12 @@ class Answer:
     held: tuple[str, ...] = ()
     """Dimensions in which a move is held back by a stay or a cooldown."""
     scores: dict[str, int] = field(default_factory=dict)
+    in_by_rules: dict[str, bool | None] = field(default_factory=dict)
+    """By segment, where the rules have him beneath a put; None: the put is over."""
+    places: dict[int, int] = field(default_factory=dict)
+    """Under which number he is to be kept in each ranking beside that by value."""
+    numbers: dict[Score, int] = field(default_factory=dict)
+    """What was scored."""
 
 
 def standing_at(now: Instant, profile: Profile, rulebook: Rulebook, boundary: Boundary | None) -> Answer:
@@ -34,10 +42,12 @@ def standing_at(now: Instant, profile: Profile, rulebook: Rulebook, boundary: Bo
     answer = _class_at(now, profile, rulebook, boundary)
     if rulebook.plan.is_plain or not answer.segments:
         return answer
-    sight = Sight(profile, now, rulebook, answer.segments)
+    sight = Sight(profile, now, rulebook, answer.segments, boundary)
     until = dimensions_of(sight)
     segments_until, held = segments_of(sight)
-    return Answer(answer.segments, _sooner(answer.valid_until, min(until, segments_until)), held, sight.scores)
+    valid_until = _sooner(answer.valid_until, min(until, segments_until))
+    places = answer.places | sight.places
+    return Answer(answer.segments, valid_until, held, sight.scores, sight.in_by_rules, places, sight.numbers)
 
 
 def standing_still_until(
@@ -50,7 +60,7 @@ def standing_still_until(
     answer = _class_at(now, profile, rulebook, boundary)
     if not answer.segments:
         return answer if not profile.present else None
-    sight = Sight(profile, now, rulebook, answer.segments)
+    sight = Sight(profile, now, rulebook, answer.segments, boundary)
     until = dimensions_of(sight)
     stood_in = {dimension: one.segment for dimension, one in profile.present.items() if not is_declared(dimension)}
     if stood_in != answer.segments:
@@ -60,7 +70,8 @@ def standing_still_until(
     if segments_until is None:
         return None
     valid_until = _sooner(answer.valid_until, min(until, segments_until))
-    return Answer(sight.segments, earliest(profile.wake_at, valid_until), (), sight.scores)
+    wake_at = earliest(profile.wake_at, valid_until)
+    return Answer(sight.segments, wake_at, scores=sight.scores, places=answer.places | sight.places)
 
 
 def _sooner(moment: Instant | None, until: Instant) -> Instant | None:
@@ -80,7 +91,19 @@ def _class_at(now: Instant, profile: Profile, rulebook: Rulebook, boundary: Boun
     value, held_until = _value_at(now, profile, rulebook, boundary)
     if value is not None:
         segments[VALUE] = value
-    return Answer(segments, earliest(earliest(totals.leaves_at, silent_at), held_until))
+    return Answer(
+        segments,
+        earliest(earliest(totals.leaves_at, silent_at), held_until),
+        places=_places_by_value(profile, rulebook),
+    )
+
+
+def _places_by_value(profile: Profile, rulebook: Rulebook) -> dict[int, int]:
+    """Return under which revenue a buyer is kept in the ranking of his population, where there are any."""
+    population, revenue = rulebook.value.population, profile.ranked_revenue
+    if population is None or revenue is None:
+        return {}
+    return {ranking_of(population_of(profile, population), population): min(revenue, HIGHEST_PLACE)}
 
 
 def earliest(one: Instant | None, other: Instant | None) -> Instant | None:
@@ -94,7 +117,7 @@ def _value_at(
     now: Instant, profile: Profile, rulebook: Rulebook, boundary: Boundary | None
 ) -> tuple[str | None, Instant | None]:
     """Return the class, and until when the dwell holds back a fall that is due."""
-    present = profile.present.get(VALUE)
+    present, boundary = profile.present.get(VALUE), boundary_for(profile, rulebook, boundary)
     before, revenue = None if present is None else present.segment, profile.totals.window_net
     if boundary is None:
         # Who holds no revenue is C whatever the others hold; for the rest there is nothing to compare with yet.
@@ -115,10 +138,11 @@ def reasons_for(
     if change.dimension == VALUE and change.after is None:
         orders = str(profile.totals.orders)
         return (Reason(dimension=VALUE, condition="orders", actual=orders, threshold="1"),)
-    if change.dimension == VALUE and change.after is not None and boundary is not None:
-        return (_value_reason(change.before, change.after, profile, rulebook, boundary),)
+    if change.dimension == VALUE and change.after is not None:
+        own = boundary_for(profile, rulebook, boundary)
+        return () if own is None else (_value_reason(change.before, change.after, profile, rulebook, own),)
     if change.dimension not in (LIFECYCLE, VALUE):
-        return further_reasons(change, profile, now, rulebook)
+        return further_reasons(change, profile, now, rulebook, boundary)
     return ()
 
 

@@ -26,6 +26,7 @@ from segmenter.domain.details import details_of
 from segmenter.domain.events import (
     Click,
     Contact,
+    CustomerPut,
     CustomerUpdated,
     Event,
     OrderCancelled,
@@ -45,7 +46,7 @@ from segmenter.domain.holding import NOTHING_HELD, Held
 from segmenter.domain.instants import Instant, Span, instant_of
 from segmenter.domain.ledger import Ledger, Order, id_hash
 from segmenter.domain.money import minor_units
-from segmenter.domain.noting import noted, rating_noted, ticket_noted
+from segmenter.domain.noting import noted, put_noted, rating_noted, ticket_noted
 from segmenter.domain.profile import ATTRIBUTES_KEPT, RECENT_IDS_KEPT, Attribute, Profile
 from segmenter.domain.rulebook import CountsFrom, RankedBy, Rulebook
 from segmenter.domain.sealed import SealedLedger
@@ -240,7 +241,7 @@ def _add_order(profile: Profile, event: OrderPlaced, cause: Arrived, rulebook: R
 
 def _record_other(telling: Telling, cause: Arrived, event: Event) -> bool:
     """Remember any other event; False when it was among the last ones already or cannot be."""
-    if not isinstance(event, CustomerUpdated):
+    if not isinstance(event, CustomerUpdated) and not isinstance(event, CustomerPut):
         # A ticket has its states once, under whatever event ids.
         if isinstance(event, SupportOpened) or isinstance(event, SupportClosed):  # noqa: SIM101 - twice as fast as a tuple
             return ticket_noted(telling.profile, event, cause.at)
@@ -249,7 +250,10 @@ def _record_other(telling: Telling, cause: Arrived, event: Event) -> bool:
         return _remember(telling.profile, cause.event_id)
     if _repeat_key(cause.event_id) in telling.profile.recent_ids:
         return False
-    rejection = _update(telling.profile, cause, event)
+    if isinstance(event, CustomerPut):
+        rejection = put_noted(telling.profile, cause, event)
+    else:
+        rejection = _update(telling.profile, cause, event)
     if rejection is not None:
         telling.transition.verdict, telling.transition.rejection = Verdict.REJECTED, rejection
         return False

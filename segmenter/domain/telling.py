@@ -12,12 +12,15 @@ from typing import TypeAlias
 from segmenter.domain.causes import Arrived, Redefined, Transition
 from segmenter.domain.changes import CauseKind, CauseNote, Change, ChangeSet, Membership
 from segmenter.domain.conditions import OUT, SHADOW_PREFIX, Announce, State, is_declared
-from segmenter.domain.events import OrderRefunded
+from segmenter.domain.dimensions import RFM
+from segmenter.domain.events import CustomerPut, OrderRefunded
 from segmenter.domain.holding import EVERYTHING_HELD, Held
 from segmenter.domain.instants import Instant
 from segmenter.domain.membership import membership_of, traits_of
 from segmenter.domain.plan import Plan
+from segmenter.domain.populations import boundary_for
 from segmenter.domain.profile import LIFECYCLE, VALUE, Profile, Standing
+from segmenter.domain.puts import with_rules_beneath
 from segmenter.domain.rulebook import Rulebook
 from segmenter.domain.standing import Answer, earliest, reasons_for, standing_at, standing_still_until
 from segmenter.domain.value import Boundary
@@ -110,6 +113,10 @@ class Telling:
         self.valid_until, self.scores = answer.valid_until, answer.scores
         if not self.rulebook.plan.is_plain:
             self._note_held(answer)
+        if answer.places != self.profile.places:
+            self.profile.places = answer.places
+        if answer.in_by_rules:
+            self.profile.puts = with_rules_beneath(self.profile.puts, answer.in_by_rules)
         has_moved = _move(self.profile, answer.segments, effective_at)
         self.set_deadline()
         return has_moved
@@ -130,6 +137,8 @@ class Telling:
             answer = standing_still_until(asked, profile, now, self.rulebook, self.boundary)
             if answer is not None:
                 self.valid_until = answer.valid_until
+                if answer.places != profile.places:
+                    profile.places = answer.places
                 self.set_deadline()
                 return
         self.evaluate(now, effective_at, cause, is_history=is_history)
@@ -162,11 +171,17 @@ class Telling:
         return changes
 
     def _may_tell(self, dimension: str) -> bool:
-        """Tell whether moves in a dimension are told now: classes only where enough customers are ranked."""
+        """Tell whether moves in a dimension are told now: relative ones only where enough customers are ranked."""
         if self.held.holds(dimension):
             return False
-        is_class_announced = self.boundary is not None and self.boundary.is_announced
-        return dimension != VALUE or is_class_announced or self.profile.segment_in(VALUE) is None
+        if dimension == RFM and self.rulebook.cut_scores:
+            cuts = None if self.boundary is None else self.boundary.cuts
+            return (cuts is not None and cuts.is_announced) or self.profile.segment_in(RFM) is None
+        if dimension != VALUE:
+            return True
+        boundary = boundary_for(self.profile, self.rulebook, self.boundary)
+        is_class_announced = boundary is not None and boundary.is_announced
+        return is_class_announced or self.profile.segment_in(VALUE) is None
 
     def _without_silent(self, changes: tuple[Change, ...]) -> tuple[Change, ...]:
         """Return what is to be told of declared segments, who is out of one for the first time told as out before."""
@@ -224,9 +239,11 @@ class Telling:
 def _note_of(event: EventCause) -> CauseNote:
     cause, is_late = event
     kind = CauseKind.REFUND if isinstance(cause.event, OrderRefunded) else CauseKind.EVENT
-    return CauseNote(
-        kind=CauseKind.LATE_EVENT if is_late else kind, type=cause.event.type, event_ids=(cause.event_id,)
-    )
+    if isinstance(cause.event, CustomerPut):
+        kind = CauseKind.MANUAL
+    elif is_late:
+        kind = CauseKind.LATE_EVENT
+    return CauseNote(kind=kind, type=cause.event.type, event_ids=(cause.event_id,))
 
 
 def _differ(profile: Profile, segments: dict[str, str]) -> bool:

@@ -11,6 +11,7 @@ from decimal import Decimal
 from fractions import Fraction
 from itertools import groupby
 
+from segmenter.domain.quintiles import Cuts
 from segmenter.domain.rulebook import ValueRule
 
 A, B, C = "A", "B", "C"
@@ -46,11 +47,21 @@ class Boundary:
     seen: tuple[int, ...] = ()
     shares: tuple[tuple[int, float], ...] = ()
     is_announced: bool = True
+    cuts: Cuts | None = None
+    """The quintiles of RFM, where the rulebook asks for them."""
+    parts: "tuple[tuple[int, Boundary], ...]" = ()
+    """By ranking, the boundary of each population that is ranked apart; where there are any, they alone class."""
 
     @property
-    def content(self) -> tuple[Marks, bool]:
-        """What decides classes: two versions with equal content grade alike."""
-        return self.marks, self.is_announced
+    def content(self) -> tuple[object, ...]:
+        """What decides classes and scores: two versions with equal content judge alike."""
+        parts = tuple((ranking, part.content) for ranking, part in self.parts)
+        whole = () if parts else (self.marks, self.is_announced)
+        return whole, parts, None if self.cuts is None else self.cuts.content
+
+    def part_of(self, ranking: int) -> "Boundary | None":
+        """Return the boundary of a population; None: nobody of it was ever ranked."""
+        return next((part for other, part in self.parts if other == ranking), None)
 
 
 def grade(revenue: int, present: str | None, marks: Marks) -> str:

@@ -1,7 +1,7 @@
 """What differs between a stored profile and the one rebuilt from the log, field by field.
 
-Compared is what follows from facts alone: first and last seen, the ledger, its totals, attributes, lifecycle, and the
-next deadline. Not compared is what depends on arrival or on peers: since, sequence, what was announced, value class.
+Compared is what follows from facts alone: first and last seen, the ledger, its totals, attributes, puts, lifecycle,
+and the next deadline. Not compared is what depends on arrival or peers: class, since, sequence, what was announced.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,6 +12,7 @@ from segmenter.domain.folding import folded_before
 from segmenter.domain.instants import Instant, rfc3339
 from segmenter.domain.ledger import FOLDED_IDS_KEPT, Folded, Ledger, Order, Totals
 from segmenter.domain.profile import LIFECYCLE, VALUE, Profile
+from segmenter.domain.puts import Put
 from segmenter.domain.rulebook import Rulebook
 
 PROFILE = "profile"
@@ -65,9 +66,16 @@ def differences(
                 None if stored is None else stored.value,
                 None if known is None else known.value,
             )
+    for name in sorted(live.puts.keys() | rebuilt.puts.keys()):
+        yield from _unequal(f"put {name}", _word(live.puts.get(name)), _word(rebuilt.puts.get(name)))
     yield from _unequal(LIFECYCLE, live.segment_in(LIFECYCLE), rebuilt.segment_in(LIFECYCLE))
     if live.wake_at != rebuilt.wake_at and not _waits_for_dwell(live, rebuilt, rulebook):
         yield from _unequal("wake_at", live.wake_at, rebuilt.wake_at)
+
+
+def _word(put: Put | None) -> str | None:
+    """Return what was said by hand; where the rules have him beneath it depends on arrival."""
+    return None if put is None else f"{put.to} by {put.event_id} until {rfc3339(put.until)}"
 
 
 def _as_of(ledger: Ledger, rulebook: Rulebook, watermark: Instant) -> Ledger:

@@ -237,4 +237,4 @@ def _write(customer: str, before: Profile | None, profile: Profile | None) -> Pr
         return ProfileWrite(customer, profile)
     if profile is not None and before.dossier_part is profile.dossier_part:
         return ProfileWrite(customer, profile, before.wake_at, None, True)
-    return ProfileWrite(customer, profile, before.wake_at, before.ranked_revenue)
+    return ProfileWrite(customer, profile, before.wake_at, before.ranked_revenue, places_before=before.places)

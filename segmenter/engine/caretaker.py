@@ -5,6 +5,7 @@ import logging
 from collections import Counter
 from collections.abc import Mapping
 
+from segmenter.domain.conditions import Score
 from segmenter.domain.instants import SECOND
 from segmenter.domain.rulebook import ValueRule
 from segmenter.engine.holder import LaneHolder
@@ -32,7 +33,7 @@ class Caretaker:
         self._workshop = workshop
         self._board = board
         self._holders = holders
-        self._leader: tuple[str, ValueRule, Leader] | None = None
+        self._leader: tuple[tuple[str, ValueRule, tuple[Score, ...]], Leader] | None = None
         self._beaten_at = seconds()
         self._listened_at, self._has_listened = 0.0, False
 
@@ -86,11 +87,12 @@ class Caretaker:
             self._leader = None
             return
         # Classes are those of the rules that lane 0 has adopted: other rules are another leader, who computes anew.
-        owner, terms, rule = str(lane.token), self._workshop.terms, lane.rulebook.value
-        if self._leader is None or self._leader[:2] != (owner, rule):
+        terms, rule, scores = self._workshop.terms, lane.rulebook.value, lane.rulebook.cut_scores
+        led_by = str(lane.token), rule, scores
+        if self._leader is None or self._leader[0] != led_by:
             recorder = self._workshop.services.recorder
-            self._leader = owner, rule, Leader(self._board, lane.token, terms.partitions, rule, recorder)
-        await self._leader[2].round(self._workshop.clock.now() - terms.behind_after - terms.greatest_lateness)
+            self._leader = led_by, Leader(self._board, lane.token, terms.partitions, rule, recorder, scores)
+        await self._leader[1].round(self._workshop.clock.now() - terms.behind_after - terms.greatest_lateness)
 
     async def _offer_boundary(self) -> None:
         if not self._holders:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from segmenter.domain.causes import Cause, PeersMoved, Redefined, Released, Tick
 from segmenter.domain.instants import SECOND, Instant
 from segmenter.engine.batch import Batch
-from segmenter.engine.sweep import walked
+from segmenter.engine.sweep import next_sweep, swept_on
 from segmenter.engine.terms import Terms
 from segmenter.engine.walk import walked_on
 from segmenter.engine.work import Work
@@ -42,12 +42,12 @@ def step_work(
             batch.attempt(customer, Tick(watermark))
         if notes.is_live:
             recorder.deadline_played(max(0, now - at) / SECOND)
-    if notes.sweep is not None:
+    if (sweeping := next_sweep(notes)) is not None:
         for _, customer in work.swept:
-            batch.attempt(customer, PeersMoved(watermark, is_first=notes.sweep.is_first))
+            batch.attempt(customer, PeersMoved(watermark, is_first=sweeping[1].is_first))
         recorder.swept(len(work.swept))
         is_cut = len(work.swept) >= terms.sweep_per_commit
-        notes = replace(notes, sweep=walked(notes.sweep, work.swept[-1] if is_cut else None))
+        notes = swept_on(notes, sweeping, work.swept[-1] if is_cut else None)
     for customer in work.released:
         batch.attempt(customer, Released(watermark))
     if work.is_passed and len(work.released) < terms.sweep_per_commit:

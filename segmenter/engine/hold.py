@@ -22,6 +22,7 @@ from segmenter.engine.reading import Reading
 from segmenter.engine.relay import Relay
 from segmenter.engine.slices import slices_of
 from segmenter.engine.standing import STUCK_AFTER, Standing
+from segmenter.engine.sweep import is_sweeping
 from segmenter.engine.watermark import Watermark
 from segmenter.engine.workshop import Workshop
 from segmenter.ports import Record, RefusalKind, Source, Token
@@ -64,7 +65,7 @@ class Hold:
     def may_walk(self) -> bool:
         """It has an unfinished pass over its customers, and may go on with it: a sweep is finished first."""
         notes = self.lane.state.notes
-        return self.may_work and notes.walk is not None and notes.sweep is None
+        return self.may_work and notes.walk is not None and not is_sweeping(notes)
 
     @property
     def waits_for(self) -> str:

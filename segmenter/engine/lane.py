@@ -23,7 +23,7 @@ from segmenter.engine.outbox import Outbox
 from segmenter.engine.reading import Reading, place_of
 from segmenter.engine.state import state_after
 from segmenter.engine.storm import StormWatch
-from segmenter.engine.sweep import sweep_for
+from segmenter.engine.sweep import further_sweeps, is_sweeping, next_sweep, sweep_for
 from segmenter.engine.terms import Terms
 from segmenter.engine.walk import Ahead, beyond, share_done
 from segmenter.engine.work import Work, bite_of
@@ -154,8 +154,9 @@ class Lane:
         """Compute with this boundary from now on, and begin to look at those whom it can move."""
         notes = self.state.notes
         sweep = sweep_for(notes.boundary, boundary, notes.sweep)
-        await self._note(replace(notes, boundary=boundary, sweep=sweep))
-        self.has_more = self.has_more or sweep is not None
+        further = further_sweeps(notes.boundary, boundary, notes.further_sweeps)
+        await self._note(replace(notes, boundary=boundary, sweep=sweep, further_sweeps=further))
+        self.has_more = self.has_more or is_sweeping(self.state.notes)
         self._services.recorder.boundary_adopted(self.state.lane, boundary.number)
 
     async def adopt_rules(self, offer: Offer) -> None:
@@ -210,8 +211,8 @@ class Lane:
         if notes.walk is not None and self.may_walk:
             work.is_walking = True
             work.walked, work.is_cut = await self._ahead.bite(store, lane, notes.walk, terms.walk_per_commit)
-        if notes.sweep is not None:
-            work.swept = await bite_of(store, lane, notes.sweep, terms.sweep_per_commit)
+        if (sweeping := next_sweep(notes)) is not None:
+            work.swept = await bite_of(store, lane, sweeping, terms.sweep_per_commit)
         work.is_passed = bool(notes.recover_upto) and self._has_passed(reading, notes)
         if work.is_passed:
             work.released = await store.held(lane, terms.sweep_per_commit)
@@ -230,7 +231,7 @@ class Lane:
             or reading.markers
             or work.ticks
             or work.retried
-            or notes.sweep is not None
+            or is_sweeping(notes)
             or work.is_walking
             or work.is_passed
             or notes.is_live != before.is_live
@@ -280,7 +281,7 @@ class Lane:
 
     def _commit_of(self, batch: Batch, reading: Reading, notes: LaneNotes, work: Work) -> Commit:
         writes = batch.writes()
-        if any(write.revenue_before != write.revenue_after for write in writes):
+        if any(write.moves_rank for write in writes):
             notes = replace(notes, rank_version=notes.rank_version + 1)
         pages, next_seq = batch.finish()
         return Commit(
@@ -330,7 +331,7 @@ class Lane:
         self.has_more = (
             is_due
             or bool(self._retry)
-            or notes.sweep is not None
+            or is_sweeping(notes)
             or is_releasing
             or len(work.ticks) >= terms.ticks_per_commit
         )

@@ -6,41 +6,39 @@ one cent wide. Lanes move on meanwhile: a vector of rank versions that has moved
 again, so at rest the boundary is that of a full sort.
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from fractions import Fraction
-from typing import TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
+from segmenter.domain.conditions import Score
 from segmenter.domain.instants import BEGINNING, Instant
+from segmenter.domain.populations import rankings_of
+from segmenter.domain.quintiles import FIFTHS, Bounds, Cuts
+from segmenter.domain.ranking import BY_SCORE, BY_VALUE
 from segmenter.domain.rulebook import ValueRule
-from segmenter.domain.value import FINE, Boundary, Marks, bucket_floor, coarse_of, reaches, targets_of
+from segmenter.domain.value import FINE, Boundary, Marks, bucket_floor, targets_of
+from segmenter.engine.crossing import Found, Goal, Ranking
 from segmenter.ports import GlobalBoard, LaneSummary, Range, Recorder, Token
-
-T = TypeVar("T")
-# A bucket is cut into this many parts a round trip: one cent in two to four of them.
-PARTS = 64
-# A number of a range takes about this much on the wire: a key, a count and a sum.
-RANGE_BYTES = 24
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """A mark, and the sum of all revenues above its tie group."""
-
-    mark: int
-    above: int
 
 
 class Leader:
     """Computes boundaries, one round at a time. Reads only while `token` owns lane 0."""
 
-    def __init__(self, board: GlobalBoard, token: Token, lanes: int, rule: ValueRule, recorder: Recorder) -> None:
+    def __init__(
+        self,
+        board: GlobalBoard,
+        token: Token,
+        lanes: int,
+        rule: ValueRule,
+        recorder: Recorder,
+        scores: Sequence[Score] = (),
+    ) -> None:
         self._board = board
         self._token = token
         self._lanes = range(lanes)
         self._rule = rule
         self._recorder = recorder
+        self._scores = scores
+        self._ranks_further = bool(scores) or rule.population is not None
         # The rank versions of the last round, and the number of the boundary it left in force.
         self._seen: tuple[tuple[int, ...], int] | None = None
         self._moved_bytes = 0
@@ -51,11 +49,14 @@ class Leader:
         """Publish a new boundary if any ranking has moved since the last round, or what it left was lost; return it.
 
         Boundaries are frozen while any lane is behind: by its own word, or because its stored watermark is older than
-        `live_from`, as that of a lane which was live when its worker was stopped.
+        `live_from`, as that of a lane which was live when its worker was stopped. With quintiles and populations also
+        while another rulebook is on its way through the stored customers, who are not all in the rankings by then.
         """
         summaries = await self._board.summaries()
         versions = tuple(summary.rank_version for summary in summaries)
         if not _all_live(summaries, len(self._lanes), live_from):
+            return None
+        if self._ranks_further and not _are_ranked_alike(summaries):
             return None
         before = await self._board.boundary()
         # A store that fails over may lose the boundary alone: no ranking moves then, and lanes adopt an older one.
@@ -80,110 +81,71 @@ class Leader:
         self._recorder.boundary_round(moved_bytes=self.last_round_bytes, ranked=ranked, published=is_published)
 
     async def _compute(self, before: Boundary | None, versions: tuple[int, ...]) -> Boundary | None:
-        coarse = await self._merged(self._board.coarse)
-        total = sum(part.total for part in coarse.values())
-        ranked = sum(part.count for part in coarse.values())
+        """Return the boundary by what the rankings hold now; what nobody is ranked by any more stays as it was."""
+        whole = await self._classes(BY_VALUE) or (before if self._ranks_further else None)
+        if whole is None:
+            return None
+        parts = [(ranking, await self._classes(ranking)) for ranking in rankings_of(self._rule.population)]
+        kept = () if before is None else before.parts
+        known = {**dict(kept), **{ranking: part for ranking, part in parts if part is not None}}
+        return replace(
+            whole,
+            number=1 if before is None else before.number + 1,
+            seen=versions,
+            cuts=await self._cuts(),
+            parts=tuple((ranking, known[ranking]) for ranking, _ in parts if ranking in known),
+        )
+
+    async def _classes(self, by: int) -> Boundary | None:
+        """Return the marks of a ranking by revenue; None where nobody is ranked."""
+        ranking = Ranking(self._board, self._lanes, by)
+        coarse = await ranking.coarse()
+        total, ranked = sum(part.total for part in coarse.values()), sum(part.count for part in coarse.values())
         if total <= 0:
             return None
-        targets = targets_of(self._rule)
-        crossings = [_crossing(coarse, 0, total, target) for target in targets]
-        factors = sorted({factor for factor, _ in crossings})
-        fine = await self._merged(lambda lane: self._board.fine(lane, factors))
-        # Without a band two targets are one.
-        found_by_target = {
-            target: await self._refine(target, total, crossing, fine)
-            for target, crossing in dict(zip(targets, crossings, strict=True)).items()
-        }
-        a, a_stay, b, b_stay = found = [found_by_target[target] for target in targets]
+        goals = [Goal(target.numerator * total, target.denominator) for target in targets_of(self._rule)]
+        a, a_stay, b, b_stay = found = await ranking.find(coarse, goals)
+        self._moved_bytes += ranking.moved_bytes
         return Boundary(
-            number=1 if before is None else before.number + 1,
-            marks=Marks(a=a.mark, a_stay=a_stay.mark, b=b.mark, b_stay=b_stay.mark),
+            number=0,
+            marks=Marks(a=a.place, a_stay=a_stay.place, b=b.place, b_stay=b_stay.place),
             ranked=ranked,
             total=total,
-            seen=versions,
             shares=_shares(coarse, found, total),
             is_announced=ranked >= self._rule.min_ranked,
         )
 
-    async def _refine(
-        self, target: Fraction, total: int, crossing: tuple[int, int], fine: Mapping[int, Range]
-    ) -> _Found:
-        """Return the greatest revenue at which the cumulative share from the top reaches the target."""
-        factor, above = crossing
-        inside = {bucket: part for bucket, part in fine.items() if coarse_of(bucket) == factor}
-        bucket, above = _crossing(inside, above, total, target, lowest=factor * FINE)
-        low, high = bucket_floor(bucket), bucket_floor(bucket + 1)
-        while high - low > 1:
-            edges = _edges(low, high)
-            parts = await self._parts(edges)
-            part, above = _crossing(dict(enumerate(parts)), above, total, target)
-            low, high = edges[part], edges[part + 1]
-        return _Found(low, above)
-
-    async def _merged(self, read: Callable[[int], Awaitable[Mapping[int, Range]]]) -> dict[int, Range]:
-        by_lane = await self._ask(read)
-        self._moved_bytes += RANGE_BYTES * sum(len(ranges) for ranges in by_lane)
-        merged: dict[int, Range] = {}
-        for ranges in by_lane:
-            for key, part in ranges.items():
-                if key >= 0 and part.count:
-                    known = merged.get(key, Range(0, 0))
-                    merged[key] = Range(known.count + part.count, known.total + part.total)
-        return merged
-
-    async def _ask(self, read: Callable[[int], Awaitable[T]]) -> Sequence[T]:
-        """Ask every lane, side by side; one alone needs no tasks."""
-        if len(self._lanes) == 1:
-            return [await read(0)]
-        return await asyncio.gather(*(_answer(read, lane) for lane in self._lanes))
-
-    async def _parts(self, edges: Sequence[int]) -> list[Range]:
-        by_lane = await self._ask(lambda lane: self._board.parts(lane, edges))
-        self._moved_bytes += RANGE_BYTES * sum(len(parts) for parts in by_lane)
-        if len(by_lane) == 1:
-            return by_lane[0]
-        return [
-            Range(sum(part.count for part in parts), sum(part.total for part in parts))
-            for parts in zip(*by_lane, strict=True)
-        ]
-
-
-async def _answer(read: Callable[[int], Awaitable[T]], lane: int) -> T:
-    return await read(lane)
+    async def _cuts(self) -> Cuts | None:
+        """Return the quintiles of every score that asks for them; None where none does, or nobody is ranked."""
+        bounds: dict[Score, Bounds] = {}
+        ranked = 0
+        for score in self._scores:
+            ranking = Ranking(self._board, self._lanes, BY_SCORE[score])
+            coarse = await ranking.coarse()
+            ranked = sum(part.count for part in coarse.values())
+            if ranked == 0:
+                return None
+            # More than the upper fifths are at or above the k-th bound, and no more than these above it.
+            goals = [Goal((FIFTHS - k) * ranked + 1, FIFTHS, is_count=True) for k in range(1, FIFTHS)]
+            first, second, third, fourth = (found.place - 1 for found in await ranking.find(coarse, goals))
+            bounds[score] = first, second, third, fourth
+            self._moved_bytes += ranking.moved_bytes
+        return Cuts(bounds=bounds, ranked=ranked, is_announced=ranked >= self._rule.min_ranked) if bounds else None
 
 
 def _all_live(summaries: Sequence[LaneSummary], lanes: int, live_from: Instant) -> bool:
     return len(summaries) == lanes and all(s.is_live and s.watermark >= live_from for s in summaries)
 
 
-def _crossing(
-    ranges: Mapping[int, Range], above: int, total: int, target: Fraction, lowest: int = 0
-) -> tuple[int, int]:
-    """Return in which range, walking down, the cumulative sum reaches the target, and the sum above it.
-
-    Lanes move between two reads, so the sums of a finer read may fall short; then it is the lowest range that
-    holds anybody, or `lowest`. The next round finds the version vector moved and computes again.
-    """
-    found = (lowest, above)
-    for key in sorted(ranges, reverse=True):
-        if ranges[key].count == 0:
-            continue
-        found = (key, above)
-        if reaches(above + ranges[key].total, total, target):
-            break
-        above += ranges[key].total
-    return found
+def _are_ranked_alike(summaries: Sequence[LaneSummary]) -> bool:
+    """Tell whether all customers of all lanes are ranked by one revision."""
+    rules = {summary.rules for summary in summaries}
+    return len(rules) == 1 and None not in rules
 
 
-def _edges(low: int, high: int) -> list[int]:
-    """Return edges that cut low ≤ revenue < high into at most PARTS parts."""
-    width = -(-(high - low) // PARTS)
-    return [*range(low, high, width), high]
-
-
-def _shares(coarse: Mapping[int, Range], found: Iterable[_Found], total: int) -> tuple[tuple[int, float], ...]:
+def _shares(coarse: Mapping[int, Range], found: Iterable[Found], total: int) -> tuple[tuple[int, float], ...]:
     """Return (revenue, share held by those with more), highest first: exact at the marks, else by factor."""
-    points = {mark.mark: mark.above / total for mark in found}
+    points = {mark.place: mark.above / total for mark in found}
     cumulative = 0
     for factor in sorted(coarse, reverse=True):
         points.setdefault(bucket_floor((factor + 1) * FINE), cumulative / total)

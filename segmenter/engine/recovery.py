@@ -11,6 +11,7 @@ from segmenter.domain.instants import SECOND, Span
 from segmenter.domain.profile import WAITING, Profile
 from segmenter.engine.relay import Reconciliation
 from segmenter.ports import (
+    NO_PLACES,
     WATERMARK,
     Encoder,
     LaneState,
@@ -63,6 +64,7 @@ class Recovery:
                 profile=_held(profile or Profile(customer=customer), told, taken_back.get(customer, ())),
                 wake_before=None if profile is None else profile.wake_at,
                 revenue_before=None if profile is None else profile.ranked_revenue,
+                places_before=NO_PLACES if profile is None else profile.places,
             )
             for (customer, told), profile in zip(by_customer.items(), profiles, strict=True)
         ]

@@ -56,7 +56,8 @@ class Simulation:
         if isinstance(acquired, Refused):
             raise InvariantError(f"a fresh store refused its lane: {acquired.detail}")
         self._lane = Lane(acquired, SIMULATOR, self._terms, self._services, self._publish)
-        self._leader = Leader(self._board, SIMULATOR, 1, self._terms.rulebook.value, self._services.recorder)
+        rules, recorder = self._terms.rulebook, self._services.recorder
+        self._leader = Leader(self._board, SIMULATOR, 1, rules.value, recorder, rules.cut_scores)
 
     async def work(self, steps: Iterable[Step]) -> None:
         """Work off events; can go on after time has passed."""

@@ -30,11 +30,12 @@ class Work:
         return [*timed, *self.released, *self.retried, *self.walked]
 
 
-async def bite_of(store: LaneStore, lane: int, sweep: Sweep, most: int) -> list[tuple[int, str]]:
-    """Return the next customers of a sweep, as many as one commit takes."""
+async def bite_of(store: LaneStore, lane: int, sweeping: tuple[int, Sweep], most: int) -> list[tuple[int, str]]:
+    """Return the next customers of a sweep over a ranking, as many as one commit takes."""
     found: list[tuple[int, str]] = []
+    ranking, sweep = sweeping
     for low, high, after in left_of(sweep):
         if len(found) >= most:
             break
-        found += await store.ranked(lane, low, high, after, most - len(found))
+        found += await store.ranked(lane, low, high, after, most - len(found), ranking)
     return found

@@ -111,12 +111,25 @@ class SegmentView:
         return f"{self.announced or '-'}{', the move is held' if self.is_held else ''}"
 
 
+@dataclass(frozen=True, slots=True)
+class PutView:
+    """Where somebody has put a customer by hand."""
+
+    segment: str
+    to: str
+    until: str
+    by: str
+    because: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustomerView:
     """A customer in words and numbers, as of `settled_at`."""
 
     customer_id: str
     segments: tuple[SegmentView, ...]
+    puts: tuple[PutView, ...]
+    """What holds by hand."""
     facts: Mapping[str, str | int | bool | None]
 
     def as_json(self) -> Mapping[str, object]:
@@ -125,7 +138,10 @@ class CustomerView:
             {"dimension": s.dimension, "segment": s.segment, "since": s.since, "announced": s.announced}
             for s in self.segments
         ]
-        return {"customer_id": self.customer_id, "segments": segments, **self.facts}
+        by_hand = [
+            {"segment": p.segment, "to": p.to, "until": p.until, "by": p.by, "because": p.because} for p in self.puts
+        ]
+        return {"customer_id": self.customer_id, "segments": segments, "by_hand": by_hand, **self.facts}
 
 
 def view_of(found: Found, currency: str) -> CustomerView:
@@ -142,7 +158,13 @@ def view_of(found: Found, currency: str) -> CustomerView:
         for dimension, at in sorted(profile.present.items())
     )
     facts = {**_numbers_of(profile, currency), **_ledger_of(profile), **_state_of(found)}
-    return CustomerView(customer_id=profile.customer, segments=segments, facts=facts)
+    now = max(profile.settled_at, found.lane.notes.watermark)
+    puts = tuple(
+        PutView(name, put.to, rfc3339(put.until), put.by, put.because)
+        for name, put in sorted(profile.puts.items())
+        if put.holds_at(now)
+    )
+    return CustomerView(customer_id=profile.customer, segments=segments, puts=puts, facts=facts)
 
 
 def _numbers_of(profile: Profile, currency: str) -> Mapping[str, str | int | None]:

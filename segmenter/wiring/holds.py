@@ -82,7 +82,7 @@ async def _order(client: Client, settings: Settings, segment: str, hold: Hold, w
         hint = f"did you mean {close[0]}?" if close else f"held now: {', '.join(held) or 'nothing'}"
         raise ConfigurationError([f"{segment!r} is not held; {hint}"])
     return await board.order(
-        HoldOrder(dimension=dimension, hold=hold, number=0, at=time.time_ns() // 1_000, by=_user(), why=why)
+        HoldOrder(dimension=dimension, hold=hold, number=0, at=time.time_ns() // 1_000, by=user_name(), why=why)
     )
 
 
@@ -159,7 +159,8 @@ async def _asked(settings: Settings, ask: Callable[[Client], Awaitable[T]]) -> T
         await client.aclose()
 
 
-def _user() -> str:
+def user_name() -> str:
+    """Return who gives an order, as the operating system knows him."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):

@@ -124,11 +124,16 @@ def _line(customer: str, dimension: str, before: str | None, after: str | None) 
 
 async def _ranked(foresight: Foresight, pages: Callable[[], AsyncIterator[Page]]) -> Boundary | None:
     """Return the boundary that would hold, from the revenue of everybody."""
-    revenues = array("q")
+    revenues, places = array("q"), dict[int, array[int]]()
     async for page in pages():
         found = (foresight.revenue_of(profile, page.watermark) for profile in page.profiles)
         revenues.extend(revenue for revenue in found if revenue)
-    return foresight.boundary_of(revenues)
+        if not foresight.planned.ranks_further:
+            continue
+        for profile in page.profiles:
+            for ranking, place in foresight.places_of(profile, page.watermark).items():
+                places.setdefault(ranking, array("q")).append(place)
+    return foresight.boundary_of(revenues, places)
 
 
 def _notes(foresight: Foresight) -> list[str]:
@@ -140,7 +145,8 @@ def _notes(foresight: Foresight) -> list[str]:
             what = " and ".join(uncounted)
             notes.append(f"{definition.name}: {what} is not counted by the rules that hold, and begins with this one")
     if foresight.ranks_anew:
-        notes.append("value: its rule differs, so classes are by a boundary made from all revenues as they are now")
+        what = "classes and quintiles are" if foresight.planned.cut_scores else "classes are"
+        notes.append(f"value: its rule differs, so {what} by a boundary made from all revenues as they are now")
     return notes
 
 

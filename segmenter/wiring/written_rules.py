@@ -8,7 +8,16 @@ from enum import StrEnum
 from segmenter.domain.conditions import Definition
 from segmenter.domain.instants import span_text
 from segmenter.domain.money import money_text
-from segmenter.domain.rulebook import CareRule, EngagementRule, InterestRule, RfmRule, RhythmRule, Rulebook
+from segmenter.domain.rulebook import (
+    CareRule,
+    EngagementRule,
+    InterestRule,
+    RankedBy,
+    RfmRule,
+    RhythmRule,
+    Rulebook,
+    ValueRule,
+)
 from segmenter.domain.windows import Window
 
 _SPANS = frozenset(["half_life", "unhappy_for", "returns_within", "fallback"])
@@ -28,6 +37,7 @@ def written_rules(rulebook: Rulebook) -> Mapping[str, str]:
         "value.band": str(value.band),
         "value.dwell": span_text(value.dwell),
         "value.min_ranked": str(value.min_ranked),
+        **_ranked_by(value),
         "storm.leave_share": str(rulebook.storm.leave_share),
         "storm.within": span_text(rulebook.storm.within),
         "storm.at_least": str(rulebook.storm.at_least),
@@ -38,6 +48,15 @@ def written_rules(rulebook: Rulebook) -> Mapping[str, str]:
         **_flat("rhythm", rulebook.rhythm),
         **{f"segments.{definition.name}": _segment(definition) for definition in rulebook.segments},
     }
+
+
+def _ranked_by(rule: ValueRule) -> Mapping[str, str]:
+    """Return what customers are ranked by, and apart from whom, where that is not the default."""
+    population = rule.population
+    measure = {} if rule.measure is RankedBy.NET_REVENUE else {"value.measure": rule.measure.value}
+    if population is None:
+        return measure
+    return {**measure, "value.population": f"{population.attribute}: {', '.join(population.values)}"}
 
 
 def _rfm(rule: RfmRule | None, currency: str) -> Mapping[str, str]:

@@ -16,6 +16,7 @@ from segmenter.domain.profile import Profile, Standing
 from segmenter.errors import ConfigurationError
 from segmenter.ports import Commit, LaneNotes, LaneState, LaneStore, ProfileWrite, Stored, Token
 from segmenter.wiring.customers import Found, found_in, view_of
+from segmenter.wiring.puts import names_of
 from tests.bench.process import free_ports
 from tests.cli.running import Ran, RunCommand
 from tests.domain.profiles import profile_of
@@ -135,6 +136,7 @@ def test_the_command_tells_where_a_customer_stands_and_why_he_will_move(
             },
             {"dimension": "value", "segment": "A", "since": "2026-01-01T00:00:00.000Z", "announced": "B"},
         ],
+        "by_hand": [],
         "orders": 1,
         "net_revenue": "860.00",
         "value_revenue": "860.00",
@@ -257,3 +259,108 @@ def test_a_redis_that_is_away_is_told_with_its_address_and_setting_but_no_passwo
     assert ran.err.startswith(f"Redis at redis://127.0.0.1:{port}/0 does not answer; start it, or name another with ")
     assert "SEGMENTER_REDIS_URL" in ran.err
     assert "hunter2" not in ran.err
+
+
+NO_SEGMENT = "--put: found 'vipp', which is no segment; did you mean vip?"
+BY_HAND_FAULTS = [
+    (("vipp", "in", "--until", "30d", "--because", "asked for"), [NO_SEGMENT]),
+    (
+        ("vip", "maybe"),
+        [
+            "--put: found 'maybe' after vip, expected in, out or auto",
+            "--until: is missing; say when it ends by itself, as an instant or as a span such as 30d",
+            "--because: is missing; say why, for whoever looks at the customer later",
+        ],
+    ),
+    (
+        ("value", "in", "--until", "30d", "--because", "asked for"),
+        [
+            "--put: value follows from what customers do, and is not set by hand; "
+            "declare a segment that asks for it, and put the customer there"
+        ],
+    ),
+    (
+        ("idea", "in", "--until", "30d", "--because", "asked for"),
+        ["--put: idea is in state draft, in which nobody moves; set it shadow or live"],
+    ),
+    (
+        ("vip", "in", "--until", "soon", "--because", "asked for"),
+        [
+            "--until: found 'soon', expected an instant with its zone, such as 2026-01-01T00:00:00Z, "
+            "or a span from now on, such as 30d"
+        ],
+    ),
+    (
+        ("vip", "out", "--until", "2020-01-01T00:00:00Z", "--because", "asked for"),
+        ["--until: found '2020-01-01T00:00:00Z', expected a time that is still to come, up to 2200"],
+    ),
+    (
+        ("vip", "in", "--until", "2201-01-01T00:00:00Z", "--because", "asked for"),
+        ["--until: found '2201-01-01T00:00:00Z', expected a time that is still to come, up to 2200"],
+    ),
+    (
+        ("vip", "auto", "--until", "30d"),
+        ["--until: found together with auto, which ends a put at once; leave it out"],
+    ),
+    (
+        ("vip", "in", "--until", "30d", "--because", "x" * 1025),
+        ["--because: found 1025 bytes, expected at most 1024"],
+    ),
+    (
+        ("vip", "auto", "--why", "vip", "--as-of", "2026-01-01T00:00:00Z"),
+        [
+            "--why: found together with --put; ask when it is done",
+            "--as-of: found together with --put; ask when it is done",
+        ],
+    ),
+]
+
+
+@pytest.fixture
+def vip_rules(environment: Mapping[str, str], tmp_path: Path) -> Mapping[str, str]:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(
+        "rulebook: 1\nsegments:\n"
+        "  vip: {when: {measure: orders, at_least: 3}}\n"
+        "  idea: {state: draft, when: {measure: orders, at_least: 1}}\n"
+    )
+    return {**environment, "SEGMENTER_RULEBOOK": str(rules)}
+
+
+@pytest.mark.parametrize(("arguments", "faults"), BY_HAND_FAULTS)
+def test_what_cannot_be_done_by_hand_is_told_with_all_its_faults(
+    segmenter: RunCommand, vip_rules: Mapping[str, str], arguments: tuple[str, ...], faults: list[str]
+) -> None:
+    ran = segmenter("customer", "c-42", "--put", *arguments, **vip_rules)
+
+    assert ran == Ran(2, "", "".join(f"{fault}\n" for fault in faults))
+
+
+def test_nobody_is_put_anywhere_who_is_not_known(segmenter: RunCommand, vip_rules: Mapping[str, str]) -> None:
+    ran = segmenter("customer", "c-43", "--put", "vip", "in", "--until", "30d", "--because", "a slip", **vip_rules)
+
+    assert ran.code == 1
+    assert ran.err.startswith("nobody is known as c-43")
+
+
+def test_an_end_without_a_put_belongs_to_nothing(segmenter: RunCommand, vip_rules: Mapping[str, str]) -> None:
+    ran = segmenter("customer", "c-42", "--until", "30d", **vip_rules)
+
+    assert ran == Ran(2, "", "--until: found without --put, which it belongs to\n")
+
+
+@pytest.mark.parametrize(
+    ("identity", "home_id", "names"),
+    [
+        ("c-42", "c-42", {"customer_id": "c-42"}),
+        ("shop-1/c-42", "c-42", {"shop": "shop-1", "customer_id": "c-42"}),
+        ("a/b/c", "a/b/c", {"customer_id": "a/b/c"}),
+        ("a/b/c", "b/c", {"shop": "a", "customer_id": "b/c"}),
+    ],
+)
+def test_the_home_of_a_customer_tells_what_of_his_identity_is_the_shop(
+    identity: str, home_id: str, names: Mapping[str, str]
+) -> None:
+    many = 1_000_003
+
+    assert names_of(identity, home_of(home_id, many), many) == names

@@ -99,3 +99,42 @@ def test_what_a_worker_makes_of_a_file_is_what_simulate_said(
     assert json.loads(json.loads(rejected)["value"])["event_id"] == "e-11"
     worker.send_signal(signal.SIGINT)
     assert worker.wait(timeout=30) in {0, 130}
+
+
+def test_who_is_put_in_by_hand_is_in_until_it_is_lifted(
+    segmenter: RunCommand, worker: subprocess.Popen[bytes], environment: Mapping[str, str], tmp_path: Path
+) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text("rulebook: 1\nsegments:\n  vip: {when: {measure: orders, at_least: 50}}\n")
+    assert segmenter("rulebook", "apply", str(rules)).code == 0
+    segmenter("publish", EVENTS)
+    customer = "ada"
+    await_that(lambda: segmenter("customer", customer).code == 0)
+
+    put = segmenter(
+        "customer", customer, "--put", "vip", "in", "--until", "90d", "--because", "a friend of the house"
+    )
+    await_that(lambda: segments_of(segmenter, customer).get("custom.vip") == "in")
+    shown = json.loads(segmenter("customer", customer, "--json").out)["by_hand"]
+    why = segmenter("customer", customer, "--why", "vip").out
+    past = segmenter("customer", customer, "--as-of", datetime.now(UTC).isoformat(), "--json").out
+    lifted = segmenter("customer", customer, "--put", "vip", "auto")
+    await_that(lambda: segments_of(segmenter, customer).get("custom.vip") == "out")
+
+    assert (put.code, lifted.code) == (0, 0)
+    assert [(said["segment"], said["to"], said["because"]) for said in shown] == [
+        ("vip", "in", "a friend of the house")
+    ]
+    assert "a friend of the house\n" in why
+    assert "by the rules alone he would be out\n" in why
+    assert '"kind": "manual"' in past
+    worker.send_signal(signal.SIGINT)
+    assert worker.wait(timeout=30) in {0, 130}
+
+
+def await_that(holds: Callable[[], bool]) -> None:
+    """Wait until something holds."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.3)

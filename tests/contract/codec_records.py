@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from segmenter.domain.instants import MILLISECOND, Instant, rfc3339
+from segmenter.domain.instants import DAY, MILLISECOND, Instant, rfc3339
 
 NOW: Instant = 1_793_527_200_123_000
 CLICK: Mapping[str, Any] = {
@@ -39,6 +39,18 @@ UPDATE: Mapping[str, Any] = {
     "type": "customer.updated",
     "customer_id": "c-42",
     "occurred_at": rfc3339(NOW),
+}
+
+
+PUT: Mapping[str, Any] = {
+    "event_id": "e-5",
+    "type": "customer.put",
+    "customer_id": "c-42",
+    "occurred_at": rfc3339(NOW),
+    "segment": "vip",
+    "to": "in",
+    "until": rfc3339(NOW + DAY),
+    "because": "promised",
 }
 
 

@@ -111,6 +111,7 @@ class Owner:
             profile=after,
             wake_before=None if before is None else before.wake_at,
             revenue_before=None if before is None else before.ranked_revenue,
+            places_before={} if before is None else before.places,
         )
 
 

@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segmenter.adapters.profile_codec import VERSION, decode, encode
+from segmenter.adapters.profile_codec import VERSION_WITH_MORE, decode, encode
 from segmenter.domain.behaviour import Behaviour, Rating, Ticket, Trail, Warmth
 from segmenter.domain.ledger import Amended, Details, Folded, Ledger, Line, LooseRefund, Order, Totals
 from segmenter.domain.profile import Attribute, Profile, Standing
+from segmenter.domain.puts import Put
 from segmenter.errors import InvariantError
 from tests.domain.profiles import profile_of
 
@@ -116,6 +117,16 @@ BEHAVIOURS = st.builds(
     held=st.lists(TEXTS, max_size=3).map(tuple),
 )
 VALUES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXTS
+PUTS = st.builds(
+    Put,
+    INSTANTS,
+    TEXTS,
+    st.sampled_from(["in", "out", "auto"]),
+    INSTANTS,
+    TEXTS,
+    TEXTS,
+    st.sampled_from([None, False, True]),
+)
 PROFILES = st.builds(
     profile_of,
     st.just("c-42"),
@@ -130,6 +141,7 @@ PROFILES = st.builds(
     unannounced=st.dictionaries(DIMENSIONS, st.none() | SEGMENTS, max_size=3),
     recent_ids=st.lists(SHORT_HASHES, max_size=16).map(tuple),
     attributes=st.dictionaries(TEXTS, st.builds(Attribute, INSTANTS, TEXTS, VALUES), max_size=3),
+    puts=st.dictionaries(TEXTS, PUTS, max_size=3),
     wake_at=MOMENTS,
     is_held=st.booleans(),
     behaviour=BEHAVIOURS,
@@ -143,6 +155,13 @@ def test_every_field_of_any_profile_comes_back(profile: Profile) -> None:
 
     assert unpacked == profile
     assert repr(unpacked) == repr(profile)  # equality takes True for 1 and 1 for 1.0
+
+
+def test_only_a_profile_with_a_put_takes_the_form_that_older_releases_refuse() -> None:
+    put = Put(1, "e", "in", 2, "asked for", "mara", True)
+
+    assert encode(profile_of("c"))[0] == 2
+    assert encode(profile_of("c", puts={"vip": put}))[0] == 3
 
 
 def test_a_lone_surrogate_of_an_attribute_comes_back() -> None:
@@ -173,7 +192,7 @@ def test_a_plain_order_takes_at_most_24_bytes() -> None:
 
 
 def test_a_form_of_another_release_is_refused() -> None:
-    packed = bytes((VERSION + 1,)) + encode(Profile(customer="c"))[1:]
+    packed = bytes((VERSION_WITH_MORE + 1,)) + encode(Profile(customer="c"))[1:]
 
-    with pytest.raises(InvariantError, match=f"form {VERSION + 1}"):
+    with pytest.raises(InvariantError, match=f"form {VERSION_WITH_MORE + 1}"):
         decode("c", packed)

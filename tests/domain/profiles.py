@@ -6,6 +6,7 @@ from typing import Any
 from segmenter.domain.behaviour import Behaviour
 from segmenter.domain.ledger import Ledger, Totals
 from segmenter.domain.profile import Attribute, Dossier, Profile, Standing
+from segmenter.domain.puts import Put
 
 
 def profile_of(
@@ -17,10 +18,11 @@ def profile_of(
     unannounced: Mapping[str, str | None] | None = None,
     attributes: Mapping[str, Attribute] | None = None,
     behaviour: Behaviour | None = None,
+    puts: Mapping[str, Put] | None = None,
     **head: Any,
 ) -> Profile:
     """Return a profile with these parts; what is left out is as in one of whom nothing is known."""
-    dossier = Dossier(totals or Totals(), present or {}, unannounced or {}, attributes or {})
+    dossier = Dossier(totals or Totals(), present or {}, unannounced or {}, attributes or {}, puts or {})
     return Profile(
         customer,
         **head,

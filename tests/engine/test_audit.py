@@ -9,7 +9,7 @@ from segmenter.adapters.codec import JsonDecoder
 from segmenter.adapters.packed_profiles import PackedProfiles
 from segmenter.adapters.redis_audit import LaneSize
 from segmenter.domain.causes import Arrived, Tick
-from segmenter.domain.instants import DAY, HOUR, MILLISECOND, Instant
+from segmenter.domain.instants import DAY, HOUR, MILLISECOND, Instant, rfc3339
 from segmenter.domain.profile import Profile, Standing
 from segmenter.domain.rulebook import Rulebook
 from segmenter.domain.step import step
@@ -93,6 +93,15 @@ def test_an_order_that_is_lost_differs_in_ledger_and_totals() -> None:
     fields = {name.partition(" ")[0] for name, _, _ in _compared(live, events, day(9))}
 
     assert fields == {"order", "totals", "last_seen_at", "wake_at"}
+
+
+def test_a_put_that_is_lost_differs() -> None:
+    own = {"segment": "vip", "to": "in", "until": rfc3339(day(5)), "because": "asked for"}
+    events = [logged(order("c", day(0))), logged(event("customer.put", "c", day(1), event_id="p-1", **own), 1)]
+    whole, lost = lived(events, day(2)), lived(events[:1], day(2))
+
+    assert _compared(whole, events, day(2)) == []
+    assert ("put vip", None, f"in by p-1 until {rfc3339(day(5))}") in _compared(lost, events, day(2))
 
 
 def test_a_deadline_that_ends_a_dwell_is_no_difference() -> None:

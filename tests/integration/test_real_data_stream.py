@@ -8,12 +8,14 @@ import pytest
 
 from segmenter.domain.instants import Instant, instant_of
 from segmenter.domain.profile import Profile
+from segmenter.domain.rulebook import Quintiles, RfmRule
 from tests.integration.checker import Heard, check, check_at_rest, hear
 from tests.integration.conftest import SiteMaker
 from tests.integration.workload import Shop, Site, until_ready, until_shared
 from tests.oracle.cdnow import cdnow_events
 from tests.oracle.duck import RawFacts, State, cdnow_facts, uk_facts
 from tests.oracle.jsonl import JsonEvent
+from tests.oracle.test_quintiles import groups_by, numbers_at
 from tests.oracle.uk import uk_events
 
 NINETY_DAYS = timedelta(days=90)
@@ -23,6 +25,18 @@ RULES = (
     "currency: {currency}\nlifecycle: {{inactive_after: 90d}}\n"
     "value: {{window: {window}, band: 0, dwell: 0s, min_ranked: 1}}\n"
 )
+RFM = """rfm:
+  recency: quintiles
+  frequency: quintiles
+  monetary: quintiles
+  groups:
+    champions: {r: ">=4", f: ">=4", m: ">=4"}
+    at_risk: {all: [{r: "<=2"}, {any: [{f: ">=3"}, {m: ">=4"}]}]}
+    loyal: {f: ">=4", m: ">=3"}
+    potential: {all: [{r: ">=4"}, {f: ">=2"}, {f: "<=3"}]}
+    new: {r: ">=4", f: "==1"}
+    hibernating: {r: "<=2", f: "<=2", m: "<=3"}
+"""
 
 
 @pytest.mark.parametrize(
@@ -46,6 +60,18 @@ async def test_every_customer_of_the_uk_shop_is_as_the_raw_file_says(
     if classes is not None:
         found = Counter(segment_of(profiles, "value"))
         assert {segment: found[segment] for segment in classes} == classes
+    check(heard)
+    check_at_rest(heard, profiles)
+
+
+async def test_every_group_by_quintiles_of_the_uk_shop_is_that_of_a_full_sort(make_site: SiteMaker) -> None:
+    raw, cut = uk_events(), Quintiles.QUINTILES
+
+    heard, profiles = await worked_off(make_site(RULES.format(currency="GBP", window="all") + RFM), raw, at(UK_END))
+
+    everybody = groups_by(numbers_at(raw, UK_END, RfmRule(recency=cut, frequency=cut, monetary=cut)))
+    found = {customer: profile.segment_in("rfm") for customer, profile in profiles.items() if profile is not None}
+    assert {customer: group for customer, group in found.items() if group is not None} == everybody
     check(heard)
     check_at_rest(heard, profiles)
 

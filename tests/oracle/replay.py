@@ -32,7 +32,8 @@ class Replay:
         self._terms = Terms(rulebook=rulebook, partitions=1, announce_from=0)
         self._store = MemoryStore(1)
         self._services = Services(store=self._store.lanes, encoder=JsonEncoder(), recorder=Metrics())
-        self._leader = Leader(self._store.board, OWNER, 1, rulebook.value, self._services.recorder)
+        recorder, scores = self._services.recorder, rulebook.cut_scores
+        self._leader = Leader(self._store.board, OWNER, 1, rulebook.value, recorder, scores)
         self._arrivals = _decoded(events)
         self._next = 0
         self._lane: Lane | None = None

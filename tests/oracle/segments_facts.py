@@ -13,6 +13,7 @@ from segmenter.domain.events import (
     AttributeValue,
     Click,
     Contact,
+    CustomerPut,
     CustomerUpdated,
     Event,
     Item,
@@ -76,6 +77,8 @@ class Facts:
     tickets: list[TicketFacts] = field(default_factory=list)
     ratings: list[tuple[int, str, SupportRated]] = field(default_factory=list)
     attributes: dict[str, AttributeValue] = field(default_factory=dict)
+    puts: dict[str, CustomerPut] = field(default_factory=dict)
+    """The newest word by hand, by segment."""
     timeline: list[tuple[int, Event]] = field(default_factory=list)
     """Every event, in the order of time."""
     first_seen_at: int = 0
@@ -133,6 +136,8 @@ def facts_of(events: Sequence[Event], rulebook: Rulebook) -> Facts:
                 # In the order of time, so that the newest word stands.
                 found.attributes |= event.attributes
                 found.attributes |= {f"consent.{channel}": given for channel, given in event.consent.items()}
+            case CustomerPut():
+                found.puts[event.segment] = event
             case _:
                 pass
     found.tickets = [_ticket(ticket_id, events) for ticket_id in _ticket_ids(events)]

@@ -11,7 +11,7 @@ from segmenter.domain.conditions import Definition, State
 from segmenter.domain.events import Event
 from segmenter.domain.rulebook import EngagementRule, Rulebook
 from tests.oracle.segments_conditions import Look, counts, holds, silence_of, warmth_at
-from tests.oracle.segments_facts import Facts, at_of, facts_of, sameness
+from tests.oracle.segments_facts import Facts, at_of, facts_of, micros, sameness
 from tests.oracle.segments_moments import moments_between
 
 # Two weights this near to each other are the same but for the rounding of their sums.
@@ -36,6 +36,8 @@ class ModelCustomer:
         self.now = 0
         self.places: dict[str, Place] = {}
         self._known: set[object] = set()
+        self._beneath: dict[str, bool] = {}
+        """Where the rules have him in segments in which somebody has put him by hand."""
 
     def take(self, event: Event, settle_to: int) -> None:
         """Let time come, then take an event in; what is reported again changes nothing."""
@@ -112,7 +114,25 @@ class ModelCustomer:
         return look.segments
 
     def _membership(self, definition: Definition, look: Look) -> str | None:
-        """Return in or out; None for who has never been in."""
+        """Return in or out; None for who has never been in. A word by hand goes before the rules until it ends."""
+        place, name = self.places.get(definition.dimension), definition.name
+        put = look.facts.puts.get(name)
+        is_put = put is not None and put.to != "auto" and put.until is not None and look.now < micros(put.until)
+        if not is_put and name not in self._beneath:
+            return self._ruled(definition, look)
+        was_in = self._beneath.pop(name, place is not None and place.segment == "in")
+        leaves = definition.leave_when is not None and holds(definition.leave_when, look)
+        if was_in and definition.leave_when is not None:
+            is_in = not leaves
+        else:
+            is_in = holds(definition.when, look) and not leaves
+        if is_put and put is not None:
+            self._beneath[name] = is_in
+            is_in = put.to == "in"
+        return "in" if is_in else "out" if place is not None else None
+
+    def _ruled(self, definition: Definition, look: Look) -> str | None:
+        """Return in or out by the rules alone."""
         place = self.places.get(definition.dimension)
         leaves = definition.leave_when is not None and holds(definition.leave_when, look)
         if place is not None and place.segment == "in":

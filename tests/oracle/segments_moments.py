@@ -20,10 +20,11 @@ from segmenter.domain.conditions import (
     Sequence,
 )
 from segmenter.domain.conditions import All as AllOf
+from segmenter.domain.events import CustomerPut
 from segmenter.domain.rulebook import EngagementRule, Rulebook
 from segmenter.domain.windows import Window
 from tests.oracle.segments_conditions import HOUR, bucket_end, instant_in, local_date, silence_of, warmth_at
-from tests.oracle.segments_facts import Facts
+from tests.oracle.segments_facts import Facts, micros
 
 _TALLIED = (Measure.CLICKS, Measure.CONTACTS, Measure.OPENS)
 
@@ -37,6 +38,7 @@ def moments_between(facts: Facts, rulebook: Rulebook, after: int, until: int) ->
         for window in _bucketed(rulebook)
         if window.span is not None
     }
+    found |= {micros(event.until) for _, event in facts.timeline if isinstance(event, CustomerPut) and event.until}
     for zone in _zones(rulebook):
         found |= set(_midnights(zone, after, until))
     if rulebook.rhythm is not None and (times := [at for at, _ in facts.counted]):

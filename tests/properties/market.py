@@ -72,7 +72,8 @@ class Market:
         self.now: Instant = 0
         self._store = MemoryStore(lanes)
         self._services = Services(store=self._store.lanes, encoder=self.listener, recorder=RECORDER)
-        self._leader = Leader(self._store.board, OWNER, lanes, rulebook.value, self._services.recorder)
+        recorder, scores = self._services.recorder, rulebook.cut_scores
+        self._leader = Leader(self._store.board, OWNER, lanes, rulebook.value, recorder, scores)
         self._customers: dict[str, int] = {}
         self.lanes: list[Lane] = []
 

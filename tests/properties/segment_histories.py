@@ -14,6 +14,7 @@ from segmenter.domain.events import (
     AttributeValue,
     Click,
     Contact,
+    CustomerPut,
     CustomerUpdated,
     Event,
     Item,
@@ -158,9 +159,22 @@ def _update(random: Random) -> Event:
     return CustomerUpdated(occurred_at=SPRING, attributes=told, consent=consent, known_since=since)
 
 
+def _put(random: Random) -> Event:
+    """Put him in or out of a segment by hand for so many half hours, or leave him to the rules again."""
+    to = random.choice(["in", "in", "out", "auto"])
+    until = SPRING + timedelta(minutes=30 * random.choice([1, 6, 12, 48, 96, 200]))
+    return CustomerPut(
+        occurred_at=SPRING,
+        segment=random.choice(["s0", "s0", "s1", "s2"]),
+        to=to,  # type: ignore[arg-type]
+        until=None if to == "auto" else until,
+        because="asked for",
+    )
+
+
 def _pool() -> list[Event]:
     random = Random(5)
-    makers = (_order, _order, _click, _click, _click, _contact, _ticket, _rating, _refund, _order_fact, _update)
+    makers = (_order, _order, _click, _click, _click, _contact, _ticket, _rating, _refund, _order_fact, _update, _put)
     return [makers[number % len(makers)](random) for number in range(_POOL)]
 
 
@@ -187,6 +201,8 @@ def lives(draw: st.DrawFn, least: int = 5, most: int = 40) -> list[Event]:
 
 def _named(event: Event, event_id: str, at: datetime) -> Event:
     own = replace(event, customer_id="c1", event_id=event_id, occurred_at=at)
+    if isinstance(own, CustomerPut) and own.until is not None:
+        return replace(own, until=at + (own.until - SPRING))
     return replace(own, refund_id=f"r-{event_id}") if isinstance(own, OrderRefunded) else own
 
 

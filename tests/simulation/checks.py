@@ -161,10 +161,12 @@ class Checks:
         for number, lane in self._lanes.items():
             mine = self._at_home(number)
             revenues = {c: p.ranked_revenue for c, p in mine.items() if p.ranked_revenue is not None}
-            assert {c: r for r, c in lane.ranks.between(0, 2**62)} == revenues, f"lane {number}"
+            assert {c: r for r, c in lane.ranks(0).between(0, 2**62)} == revenues, f"lane {number}"
             expected = histogram(revenue for revenue in revenues.values() if revenue > 0)
             found = {
-                bucket: sums for factor in lane.ranks.group_sums() for bucket, sums in lane.ranks.sums_of(factor)
+                bucket: sums
+                for factor in lane.ranks(0).group_sums()
+                for bucket, sums in lane.ranks(0).sums_of(factor)
             }
             assert {bucket: sums for bucket, sums in found.items() if bucket >= 0 and sums[0]} == dict(expected)
             sizes = Counter((d, s.segment) for profile in mine.values() for d, s in profile.present.items())
