@@ -124,7 +124,8 @@ def _line(customer: str, dimension: str, before: str | None, after: str | None) 
 
 async def _ranked(foresight: Foresight, pages: Callable[[], AsyncIterator[Page]]) -> Boundary | None:
     """Return the boundary that would hold, from the revenue of everybody."""
-    revenues, places = array("q"), dict[int, array[int]]()
+    revenues = array("q")
+    places: dict[int, array[int]] = {}
     async for page in pages():
         found = (foresight.revenue_of(profile, page.watermark) for profile in page.profiles)
         revenues.extend(revenue for revenue in found if revenue)
