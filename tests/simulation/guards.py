@@ -20,7 +20,7 @@ from segmenter.engine.batch import Batch
 from segmenter.engine.ear import OpenEar
 from segmenter.engine.hold import Hold
 from segmenter.engine.holder import LaneHolder
-from segmenter.engine.intake import Evidence, Poll
+from segmenter.engine.intake import Evidence, Place, Poll
 from segmenter.engine.lane import Lane
 from segmenter.engine.pace import FIRST_PAUSE_S, Pauses
 from segmenter.engine.reading import Reader, Reading
@@ -362,6 +362,27 @@ class _ImpetuousEngine(Engine):
     holder = _ImpetuousHolder
 
 
+class _Hasty(Engine):
+    async def assigned(self, generation: int, partitions: Collection[Place]) -> None:
+        """Renew what stays at once, whatever is in hand."""
+        working, self._working = self._working, asyncio.Lock()
+        try:
+            await super().assigned(generation, partitions)
+        finally:
+            self._working = working
+
+
+class _TrustingHolder(LaneHolder):
+    async def renew(self, generation: int) -> None:
+        """Take the generation before for the last one that was heard of."""
+        self._generation = generation - 1
+        await super().renew(generation)
+
+
+class _TrustingEngine(Engine):
+    holder = _TrustingHolder
+
+
 class _NoPauses(Pauses):
     def after_failure(self, what: Hashable) -> float:
         """Wait for nothing."""
@@ -387,6 +408,7 @@ def _with_relay(kind: type[Relay]) -> type[Workshop]:
     return _Shop
 
 
+_UNFINISHED_WORK = "stream: work is finished before a rebalance, and a renewal waits for it"
 _STALE_POLLS = "stream: polls of another generation are dropped, and the engine takes only what goes on"
 
 GUARDS: Mapping[str, Parts] = {
@@ -425,8 +447,10 @@ GUARDS: Mapping[str, Parts] = {
     "recovery: held until the lane has passed": Parts(workshop=_with_lane(_Impatient)),
     "stream: reads where the engine wants": Parts(laxness=Laxness(trusts_its_position=True)),
     _STALE_POLLS: Parts(laxness=Laxness(hands_over_stale_polls=True), engine=_Dropping),
-    "stream: work is finished before a rebalance": Parts(laxness=Laxness(does_not_wait_for_work=True)),
+    _UNFINISHED_WORK: Parts(laxness=Laxness(does_not_wait_for_work=True), engine=_Hasty),
     "engine: polls go on where the lane is": Parts(engine=_Dropping),
+    "engine: a renewal waits for the work in hand": Parts(engine=_Hasty),
+    "engine: only the next generation renews": Parts(engine=_TrustingEngine),
 }
 """By name, the parts that lack it."""
 
@@ -439,6 +463,8 @@ COVERED: Mapping[str, str] = {
     "store: positions": "store: token, version and positions",
     # What was read from the offset that is wanted is the same whoever was assigned what meanwhile.
     "stream: polls of another generation are dropped": _STALE_POLLS,
+    # A renewal waits for the work in hand as well, as a worker that is late may not have been told of the rebalance.
+    "stream: work is finished before a rebalance": _UNFINISHED_WORK,
 }
 """Guards kept as a second defence: the loss of one alone changes nothing, that of all in the named entry does."""
 
@@ -459,7 +485,9 @@ THEMES: Mapping[str, Theme] = {
     "time: a topic that is silent holds it": Theme.SILENT,
     "recovery: held until the lane has passed": Theme.FORWARD,
     _STALE_POLLS: Theme.SHUFFLED,
-    "stream: work is finished before a rebalance": Theme.CALM,
+    _UNFINISHED_WORK: Theme.CALM,
+    "engine: a renewal waits for the work in hand": Theme.CALM,
+    "engine: only the next generation renews": Theme.REWOUND,
     "engine: polls go on where the lane is": Theme.REWOUND,
 }
 """The worlds in which a guard has something to do; the others are looked for in whatever the seeds bring."""

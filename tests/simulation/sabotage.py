@@ -24,7 +24,7 @@ AT_ONCE = 8
 # Without its guard a world seldom heals; with it, all that is found is played with full patience.
 PATIENCE_S = 30.0
 OPEN: dict[str, str] = {
-    "stream: work is finished before a rebalance": "a renewal waits for it too; not looked for since",
+    "engine: only the next generation renews": "who gets by is healed as a fork of outbox and log; 500 worlds",
 }
 """Guards whose loss no world has shown yet, and how far it was looked for: not needed, or not tested well enough."""
 
