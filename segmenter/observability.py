@@ -24,7 +24,7 @@ from segmenter.domain.changes import CauseKind
 from segmenter.domain.dimensions import CHANNEL, INTEREST
 from segmenter.domain.events import Event
 from segmenter.domain.holding import EVERYTHING_HELD
-from segmenter.domain.profile import WAITING
+from segmenter.domain.profile import LIFECYCLE, VALUE, WAITING
 from segmenter.ports import RefusalKind
 
 Stage: TypeAlias = Literal["decode", "load", "step", "commit", "relay"]
@@ -346,6 +346,9 @@ class Metrics:
             self._takeovers.labels(outcome)
         for round_outcome in ("published", "unchanged"):
             self._rounds.labels(round_outcome)
+        for dimension in (LIFECYCLE, VALUE):
+            self._storms.labels(dimension)
+            self._waiting_changes.labels(dimension)
         self._held.labels(EVERYTHING_HELD).set(0)
         self.lanes({})
 

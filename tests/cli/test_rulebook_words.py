@@ -2,9 +2,9 @@
 
 import pytest
 
-from segmenter.adapters.rulebook_file import parse_rulebook
+from segmenter.adapters.rulebook_file import parse_rulebook, written_conditions
 from segmenter.domain.instants import DAY
-from segmenter.wiring.rulebook_difference import difference_between
+from segmenter.wiring.rulebook_difference import Written, difference_between
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,10 @@ from segmenter.wiring.rulebook_difference import difference_between
     ],
 )
 def test_a_rule_that_is_not_the_default_is_a_difference(section: str, sentence: str) -> None:
-    before, after = (parse_rulebook(f"rulebook: 1\n{text}".encode(), "r.yaml", 400 * DAY) for text in ("", section))
+    before, after = (_written(f"rulebook: 1\n{text}") for text in ("", section))
 
     assert sentence in difference_between(before, after).as_sentences()
+
+
+def _written(text: str) -> Written:
+    return Written(parse_rulebook(text.encode(), "r.yaml", 400 * DAY), written_conditions(text))
