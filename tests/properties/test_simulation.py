@@ -18,7 +18,7 @@ from segmenter.engine.lane import Services
 from segmenter.engine.simulation import Simulation, Step
 from segmenter.engine.terms import Terms
 from segmenter.ports import Decoded, OutboxPage
-from tests.oracle.model import classes_at, figures_at
+from tests.oracle.model import classes_at, figures_at, minor_units
 from tests.properties.comparing import by_customer, moment_of
 from tests.properties.histories import START, Rules, arrivals, closing_times, histories, rules
 from tests.properties.market import RECORDER, Listener, Parcel
@@ -51,9 +51,9 @@ def test_nobody_is_called_inactive_whose_order_stands_further_down_the_file(
         if any(change.after == "inactive" for change in told.changes):
             # An order at the very instant of the deadline comes after the silence.
             silent_since = moment_of(told.effective_at) - rules.terms.inactive_after
-            assert silent_since in _order_times(orders, told.customer)
+            assert silent_since in _order_times(orders, told.customer, rules)
             assert not any(
-                silent_since < at < moment_of(told.effective_at) for at in _order_times(orders, told.customer)
+                silent_since < at < moment_of(told.effective_at) for at in _order_times(orders, told.customer, rules)
             )
 
 
@@ -73,11 +73,14 @@ def test_peers_move_nobody_before_what_moved_them() -> None:
     assert moved[-1] == instant_of(lines[-1].occurred_at)
 
 
-def _order_times(events: Sequence[Event], customer: str) -> list[datetime]:
+def _order_times(events: Sequence[Event], customer: str, rules: Rules) -> list[datetime]:
+    """Return when there were orders that count: 0.01 JPY come to nothing."""
     return [
         event.occurred_at
         for event in events
-        if isinstance(event, OrderPlaced) and event.customer_id == customer and event.amount > 0
+        if isinstance(event, OrderPlaced)
+        and event.customer_id == customer
+        and minor_units(event.amount, event.currency, rules.terms) > 0
     ]
 
 
