@@ -198,24 +198,32 @@ def _expected_of(path: str, value: object) -> str | None:
 def _fault_of_put(event: Event, _: bytes) -> Rejection | None:
     if not isinstance(event, CustomerPut):
         return None
-    expected, named = None, f"segment is {shown(event.segment)}"
     if event.customer_id is None:
-        expected = "customer.put names no customer_id, expected one: nobody is in a segment who is not identified"
-        return Rejection(RejectReason.NO_CUSTOMER, expected)
+        detail = "customer.put names no customer_id, expected one: nobody is in a segment who is not identified"
+        return Rejection(RejectReason.NO_CUSTOMER, detail)
+    fault = _words_on_put(event)
+    return None if fault is None else Rejection(RejectReason.INVALID_FIELD, fault)
+
+
+def _words_on_put(event: CustomerPut) -> str | None:
+    """Return what is wrong with a put, in words; None where it can be done."""
     if _SEGMENT.fullmatch(event.segment) is None:
-        expected = f"{named}, expected the name of a declared segment, such as vip"
-    elif event.to != "auto" and event.until is None:
-        expected = f"until is missing, expected when {event.to} ends by itself"
-    elif event.to != "auto" and not (event.because or "").strip():
-        expected = f"because is missing, expected why the customer is put {event.to}"
-    elif event.until is not None and not event.occurred_at < event.until:
-        expected = f"until is {event.until.isoformat()}, expected a time after occurred_at"
-    elif event.until is not None and instant_of(event.until) >= END_OF_TIME:
-        expected = f"until is {event.until.isoformat()}, expected a time up to 2200"
-    for name, most in (("because", TEXT_BYTES), ("by", ID_BYTES)):
-        if expected is None and len((getattr(event, name) or "").encode()) > most:
-            expected = f"{name} is longer than {most} bytes in UTF-8"
-    return None if expected is None else Rejection(RejectReason.INVALID_FIELD, expected)
+        return f"segment is {shown(event.segment)}, expected the name of a declared segment, such as vip"
+    if event.to != "auto" and event.until is None:
+        return f"until is missing, expected when {event.to} ends by itself"
+    if event.to != "auto" and not (event.because or "").strip():
+        return f"because is missing, expected why the customer is put {event.to}"
+    if event.until is not None and not event.occurred_at < event.until:
+        return f"until is {event.until.isoformat()}, expected a time after occurred_at"
+    if event.until is not None and instant_of(event.until) >= END_OF_TIME:
+        return f"until is {event.until.isoformat()}, expected a time up to 2200"
+    texts = (("because", event.because, TEXT_BYTES), ("by", event.by, ID_BYTES))
+    too_long = (f"{name} is longer than {most} bytes in UTF-8" for name, text, most in texts if _bytes(text) > most)
+    return next(too_long, None)
+
+
+def _bytes(text: str | None) -> int:
+    return len((text or "").encode())
 
 
 # What is looked at for some types only; the bytes are the JSON that the event was read from.
