@@ -129,6 +129,7 @@ class Hold:
 
     @asynccontextmanager
     async def _pausing(self) -> AsyncIterator[None]:
+        version = self.lane.state.version
         try:
             yield
         except Refusal as refusal:
@@ -136,7 +137,9 @@ class Hold:
                 raise
             self._pause(str(refusal))
         else:
-            self.trouble, self._pause_s = "", FIRST_PAUSE_S
+            # A poll that brought nothing to store has not shown that there is room.
+            if self.lane.state.version > version:
+                self.trouble, self._pause_s = "", FIRST_PAUSE_S
 
     def _pause(self, reason: str) -> None:
         """Leave the store alone for a while, longer each time; nothing of what it refused is done."""
